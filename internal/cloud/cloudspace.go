@@ -39,6 +39,7 @@ type Cloudspace struct {
 	// NetworkGeneration grows with each change of leases or forwards: a node
 	// refuses a specification older than the one it has.
 	NetworkGeneration int64
+	OperationID       OperationID // the live operation while the state is transitional
 	Meta
 }
 

@@ -41,6 +41,7 @@ type Image struct {
 	VirtualMiB  int64  // size of the disk it describes, rounded up
 	SourceURL   string // where it came from; "" when uploaded
 	User        string // login name that the image's documentation gives, e.g. root
+	OperationID OperationID
 	Meta
 }
 

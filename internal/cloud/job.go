@@ -102,13 +102,16 @@ type Job struct {
 	ScheduleID     ScheduleID
 	CreatedBy      string // user id, or schedule or operation
 	NodeID         NodeID // the node that took it
+	Lane           string // what LaneOf answers; set by Normalise
 	// Token fences: a result that carries an older one is refused.
 	Token       int64
+	CancelAsked bool
 	ExitCode    int64 // of the process; 0 for built-in actions
 	Result      json.RawMessage
 	Output      string // the last 4 KiB of output; the whole is in segments
 	OutputBytes int64  // bytes the job wrote
 	Segments    int64  // number of output segment blobs
+	Stats       json.RawMessage
 	Error       string
 	Simulated   bool
 	CreatedAt   Time
@@ -140,6 +143,7 @@ func (j *Job) Normalise() {
 	if j.State == "" {
 		j.State = JobQueued
 	}
+	j.Lane = LaneOf(j.TargetNode, j.TargetRole, j.TargetLocation, j.Queue)
 }
 
 // Validate checks a job that Normalise has completed.
@@ -177,4 +181,13 @@ func (j *Job) Validate() error {
 		return FieldErrorf("priority", "must be -1000 to 1000")
 	}
 	return nil
+}
+
+// LaneOf names the line in which jobs for a node, or for a role (in a location,
+// or in all with ""), wait for a place of the queue.
+func LaneOf(node NodeID, role Role, location LocationID, queue string) string {
+	if node != "" {
+		return string(node) + ":" + queue
+	}
+	return string(role) + "@" + string(location) + ":" + queue
 }

@@ -1,0 +1,116 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"atoll/internal/cloud"
+)
+
+var events = table[cloud.Event]{
+	kind: cloud.KindEvent, name: "events",
+	cols: []string{
+		"id", "seq", "at", "class", "actor", "actor_name", "credential", "request_id", "address", "account_id", "cloudspace_id",
+		"subject_kind", "subject_id", "subject_name", "action", "outcome", "message", "difference", "prev_hash", "hash",
+	},
+	ptrs: func(v *cloud.Event) []any {
+		return []any{
+			&v.ID, &v.Seq, &v.At, &v.Class, &v.Actor, &v.ActorName, &v.Credential, &v.RequestID, &v.Address, &v.AccountID, &v.CloudspaceID,
+			&v.SubjectKind, &v.SubjectID, &v.SubjectName, &v.Action, &v.Outcome, &v.Message, rawJSON{&v.Difference}, &v.PrevHash, &v.Hash,
+		}
+	},
+	sorts: map[string]string{"seq": "seq"},
+	filters: map[string]string{
+		"class": "class", "actor": "actor", "action": "action", "outcome": "outcome", "kind": "subject_kind",
+		"subject": "subject_id", "account": "account_id", "cloudspace": "cloudspace_id",
+	},
+	account: "account_id", cloudspace: "cloudspace_id",
+}
+
+// AddEvent writes an event without a number; NumberEvents gives it one.
+func (tx *Tx) AddEvent(e *cloud.Event) error {
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	if e.ID == "" {
+		e.ID = cloud.NewID[cloud.EventID]()
+	}
+	e.At, e.Seq = now, 0
+	return events.insert(tx, e)
+}
+
+// NumberEvents numbers up to limit committed events that have no number yet,
+// chains their hashes and returns them. One controller at a time may call it
+// (a lease): so numbers have no gaps and no row appears below a number that
+// readers have seen.
+func (tx *Tx) NumberEvents(limit int) ([]cloud.Event, error) {
+	list, err := events.all(tx, "seq = 0 ORDER BY id LIMIT ?", limit)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	// The counter's row is the lock against a sequencer whose lease was lost meanwhile.
+	if _, err := tx.exec("UPDATE counters SET value = value + ? WHERE name = 'event'", len(list)); err != nil {
+		return nil, err
+	}
+	var last int64
+	if err := tx.queryRow("SELECT value FROM counters WHERE name = 'event'").Scan(&last); err != nil {
+		return nil, tx.d.translate(err)
+	}
+	seq := last - int64(len(list))
+	prev := ""
+	if seq > 0 {
+		e, err := events.get(tx, seq, "seq = ?", seq)
+		if err != nil {
+			return nil, fmt.Errorf("event before %d: %w", seq+1, err)
+		}
+		prev = e.Hash
+	}
+	for i := range list {
+		e := &list[i]
+		seq++
+		e.Seq, e.PrevHash = seq, prev
+		e.Hash = EventHash(e)
+		n, err := tx.exec("UPDATE events SET seq = ?, prev_hash = ?, hash = ? WHERE id = ? AND seq = 0", e.Seq, e.PrevHash, e.Hash, e.ID)
+		if err != nil {
+			return nil, err
+		}
+		if n != 1 {
+			return nil, cloud.Errorf(cloud.Conflict, "another controller numbers events")
+		}
+		prev = e.Hash
+	}
+	return list, nil
+}
+
+// EventHash is the SHA-256 of the event with the hash of the one before, which
+// makes the log tamper-evident.
+func EventHash(e *cloud.Event) string {
+	c := *e
+	c.Hash = ""
+	b, err := json.Marshal(&c)
+	if err != nil {
+		panic(err) // strings, numbers and JSON that the database gave
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Events returns a page of numbered events and the cursor of the next one.
+func (tx *Tx) Events(q Query) ([]cloud.Event, string, error) {
+	return events.list(tx, q.and("seq > 0"))
+}
+
+// EventsAfter returns the numbered events after seq that the reader may see.
+func (tx *Tx) EventsAfter(seq int64, v Visibility, limit int) ([]cloud.Event, error) {
+	w, args := events.visible(v)
+	return events.all(tx, "seq > ? AND "+w+" ORDER BY seq LIMIT ?", append(append([]any{seq}, args...), limit)...)
+}
+
+// LastEvent returns the highest number given so far.
+func (tx *Tx) LastEvent() (seq int64, err error) {
+	err = tx.queryRow("SELECT coalesce(max(seq), 0) FROM events WHERE seq > 0").Scan(&seq)
+	return seq, tx.d.translate(err)
+}

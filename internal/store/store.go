@@ -1,0 +1,238 @@
+// Package store keeps everything that Atoll knows in SQL: one schema and one
+// set of queries on SQLite and PostgreSQL (dialect.go holds what differs). It
+// is the seeds' Osis.
+//
+// It must never hold a rule of the cloud: control opens the transactions and
+// decides; the methods on Tx only read and write rows.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"atoll/internal/cloud"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// DB is the store. It is safe for concurrent use.
+type DB struct {
+	d       *dialect
+	read    *sql.DB
+	write   *sql.DB
+	commits *committer // nil on PostgreSQL, which commits concurrent writers together itself
+	log     *slog.Logger
+	unlock  func()
+}
+
+// Open opens the database at url, "sqlite:FILE" or "postgres://…", and brings
+// its schema up to date. A schema newer than this program is refused.
+func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
+	db := &DB{log: log, unlock: func() {}}
+	if err := db.connect(ctx, url); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := db.migrate(ctx); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("migrate store: %w", err)
+	}
+	if db.d.sqlite {
+		c, err := newCommitter(ctx, db)
+		if err != nil {
+			db.Close()
+			return nil, err
+		}
+		db.commits = c
+	}
+	return db, nil
+}
+
+func (db *DB) migrate(ctx context.Context) error {
+	dir, err := fs.Sub(schema, "schema")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(db.d.goose, db.write, dir)
+	if err != nil {
+		return err
+	}
+	at, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	if newest := sources[len(sources)-1].Version; at > newest {
+		return fmt.Errorf("the database has schema %d, this program knows up to %d: run a newer atoll", at, newest)
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// Close waits for the commits under way and closes the database.
+func (db *DB) Close() error {
+	if db.commits != nil {
+		db.commits.close()
+	}
+	err := db.write.Close()
+	if db.read != db.write {
+		err = errors.Join(err, db.read.Close())
+	}
+	db.unlock()
+	return err
+}
+
+// Shared reports whether several controllers may use the database at once.
+func (db *DB) Shared() bool { return !db.d.sqlite }
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+
+// Update runs fn in a transaction and commits it. An error of fn undoes what fn
+// did and is returned. On SQLite concurrent callers share one commit; on
+// PostgreSQL fn runs again when the database reports a serialisation conflict,
+// so fn must have no effect but through tx and what it passes to tx.OnCommit.
+// fn must not call Update or View.
+func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return cloud.Wrap(cloud.Timeout, err, "the call ended before the change was made")
+	}
+	if db.commits != nil {
+		return db.commits.update(ctx, fn)
+	}
+	const tries = 10
+	for try := 1; ; try++ {
+		err := db.updateOnce(ctx, fn)
+		if err == nil || try == tries || !db.d.isRetryable(err) {
+			return err
+		}
+		time.Sleep(time.Duration(try*try) * time.Millisecond) // other writers finish meanwhile
+	}
+}
+
+func (db *DB) updateOnce(ctx context.Context, fn func(tx *Tx) error) error {
+	t, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return db.unavailable(err)
+	}
+	defer t.Rollback() // after a commit this does nothing
+	tx := &Tx{ctx: ctx, d: db.d, q: t}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if tx.notify {
+		if _, err := tx.exec(`SELECT pg_notify('atoll', '')`); err != nil {
+			return err
+		}
+	}
+	if err := t.Commit(); err != nil {
+		if db.d.isRetryable(err) {
+			return err
+		}
+		return db.unavailable(err)
+	}
+	tx.committed()
+	return nil
+}
+
+// View runs fn in a read-only transaction: fn sees one state of the database.
+func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
+	t, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.d.viewIsolation})
+	if err != nil {
+		return db.unavailable(err)
+	}
+	defer t.Rollback() // nothing was written
+	return fn(&Tx{ctx: ctx, d: db.d, q: t})
+}
+
+func (db *DB) unavailable(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return cloud.Wrap(cloud.Timeout, err, "the call ended before the database answered")
+	}
+	return cloud.Wrap(cloud.Unavailable, err, "the database does not answer; try again")
+}
+
+// queryer is what a transaction runs statements on.
+type queryer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Tx is a transaction. It is valid only inside the function it was passed to.
+type Tx struct {
+	ctx    context.Context
+	d      *dialect
+	q      queryer
+	now    cloud.Time
+	after  []func()
+	notify bool
+}
+
+// OnCommit has fn run after the transaction is committed. fn must return at
+// once: it signals, it does no work.
+func (tx *Tx) OnCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+func (tx *Tx) committed() {
+	for _, fn := range tx.after {
+		fn()
+	}
+}
+
+// Now returns the database's clock, the same within one transaction.
+func (tx *Tx) Now() (cloud.Time, error) {
+	if tx.now != 0 {
+		return tx.now, nil
+	}
+	if tx.d.sqlite { // the file has one controller: its clock is the database's
+		tx.now = cloud.Now()
+		return tx.now, nil
+	}
+	err := tx.queryRow(`SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`).Scan(&tx.now)
+	return tx.now, tx.d.translate(err)
+}
+
+func (tx *Tx) exec(query string, args ...any) (int64, error) {
+	res, err := tx.q.ExecContext(tx.ctx, tx.d.rebind(query), plain(args)...)
+	if err != nil {
+		return 0, tx.d.translate(err)
+	}
+	return res.RowsAffected()
+}
+
+func (tx *Tx) queryRow(query string, args ...any) *sql.Row {
+	return tx.q.QueryRowContext(tx.ctx, tx.d.rebind(query), plain(args)...)
+}
+
+// query calls each for every row.
+func (tx *Tx) query(each func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := tx.q.QueryContext(tx.ctx, tx.d.rebind(query), plain(args)...)
+	if err != nil {
+		return tx.d.translate(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return tx.d.translate(rows.Err())
+}
+
+// ExecForTest runs a statement behind the store's back, to make the states that
+// tests of refusals need. The product never calls it.
+func ExecForTest(db *DB, query string) error {
+	if db.commits != nil {
+		return db.Update(context.Background(), func(tx *Tx) error { _, err := tx.exec(query); return err })
+	}
+	_, err := db.write.Exec(query)
+	return err
+}

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"atoll/internal/cloud"
+)
+
+// table maps a kind to its rows: hand-written columns, and for each a pointer
+// into the object, in the same order. It is all the mapping there is.
+type table[T any] struct {
+	kind cloud.Kind
+	name string
+	cols []string // the first is id; the last four are Meta's, if meta is set
+	ptrs func(*T) []any
+	meta func(*T) *cloud.Meta // nil for kinds without Meta
+	// sorts are the sort keys of lists besides id, each a column with an index
+	// that ends in id; filters are the columns that a filter may name.
+	sorts   map[string]string
+	filters map[string]string
+	// account, cloudspace and machine are the columns of the visibility
+	// predicate; "" where the kind has none.
+	account, cloudspace, machine string
+}
+
+var metaCols = []string{"created_at", "updated_at", "deleted_at", "version"}
+
+func metaPtrs(m *cloud.Meta) []any {
+	return []any{&m.CreatedAt, &m.UpdatedAt, &m.DeletedAt, &m.Version}
+}
+
+// asJSON stores a value as JSON text.
+type asJSON struct{ to any }
+
+func (j asJSON) Scan(src any) error {
+	var b []byte
+	switch s := src.(type) {
+	case string:
+		b = []byte(s)
+	case []byte:
+		b = s
+	default:
+		return fmt.Errorf("JSON column holds a %T", src)
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	return json.Unmarshal(b, j.to)
+}
+
+// rawJSON stores a json.RawMessage; "" is nil.
+type rawJSON struct{ to *json.RawMessage }
+
+func (j rawJSON) Scan(src any) error {
+	switch s := src.(type) {
+	case string:
+		*j.to = json.RawMessage(s)
+	case []byte:
+		*j.to = append(json.RawMessage(nil), s...)
+	}
+	if len(*j.to) == 0 {
+		*j.to = nil
+	}
+	return nil
+}
+
+// values reads the pointers for writing.
+func values(ptrs []any) ([]any, error) {
+	out := make([]any, len(ptrs))
+	for i, p := range ptrs {
+		switch v := p.(type) {
+		case asJSON:
+			b, err := json.Marshal(v.to)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = string(b)
+		case rawJSON:
+			out[i] = string(*v.to)
+		default:
+			out[i] = p
+		}
+	}
+	return out, nil
+}
+
+func (t *table[T]) columns() string { return strings.Join(t.cols, ", ") }
+
+// insert writes a new row; version becomes 1 and the times now.
+func (t *table[T]) insert(tx *Tx, v *T) error {
+	if t.meta != nil {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		m := t.meta(v)
+		m.CreatedAt, m.UpdatedAt, m.Version = now, now, 1
+	}
+	vals, err := values(t.ptrs(v))
+	if err != nil {
+		return err
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(vals)), ", ")
+	_, err = tx.exec(fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.name, t.columns(), marks), vals...)
+	return err
+}
+
+// update writes the row back if nobody changed it since v was read (Conflict).
+func (t *table[T]) update(tx *Tx, v *T) error {
+	m := t.meta(v)
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	old := m.Version
+	m.UpdatedAt, m.Version = now, old+1
+	vals, err := values(t.ptrs(v))
+	if err != nil {
+		return err
+	}
+	sets := strings.Join(t.cols[1:], " = ?, ") + " = ?"
+	n, err := tx.exec(fmt.Sprintf("UPDATE %s SET %s WHERE id = ? AND version = ?", t.name, sets), append(vals[1:], vals[0], old)...)
+	if err == nil && n == 0 {
+		err = cloud.Errorf(cloud.Conflict, "the %s was changed meanwhile; read it again", t.kind)
+	}
+	if err != nil {
+		m.Version = old
+	}
+	return err
+}
+
+// get returns the one row that the condition finds, or NotFound naming ref.
+func (t *table[T]) get(tx *Tx, ref any, where string, args ...any) (*T, error) {
+	v := new(T)
+	err := tx.queryRow(fmt.Sprintf("SELECT %s FROM %s WHERE %s", t.columns(), t.name, where), args...).Scan(t.ptrs(v)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, notFound(t.kind, ref)
+	}
+	if err != nil {
+		return nil, tx.d.translate(err)
+	}
+	return v, nil
+}
+
+// live returns the row with the id unless it is deleted.
+func (t *table[T]) live(tx *Tx, id any) (*T, error) {
+	return t.get(tx, id, "id = ? AND deleted_at = 0", id)
+}
+
+// all returns the rows that the condition (with ORDER BY and LIMIT) finds.
+func (t *table[T]) all(tx *Tx, where string, args ...any) ([]T, error) {
+	var out []T
+	err := tx.query(func(scan func(...any) error) error {
+		var v T
+		if err := scan(t.ptrs(&v)...); err != nil {
+			return err
+		}
+		out = append(out, v)
+		return nil
+	}, fmt.Sprintf("SELECT %s FROM %s WHERE %s", t.columns(), t.name, where), args...)
+	return out, err
+}

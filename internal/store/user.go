@@ -1,0 +1,48 @@
+package store
+
+import (
+	"atoll/internal/cloud"
+)
+
+var users = table[cloud.User]{
+	kind: cloud.KindUser, name: "users",
+	cols: append([]string{"id", "name", "email", "full_name", "account_id", "role", "password_hash", "setup_hash", "setup_expires", "disabled", "failed_logins", "locked_until", "last_login_at"}, metaCols...),
+	ptrs: func(v *cloud.User) []any {
+		return append([]any{
+			&v.ID, &v.Name, &v.Email, &v.FullName, &v.AccountID, &v.Role, &v.PasswordHash, &v.SetupHash,
+			&v.SetupExpires, &v.Disabled, &v.FailedLogins, &v.LockedUntil, &v.LastLoginAt,
+		}, metaPtrs(&v.Meta)...)
+	},
+	meta:    func(v *cloud.User) *cloud.Meta { return &v.Meta },
+	filters: map[string]string{"name": "name", "email": "email", "role": "role"},
+	account: "account_id",
+}
+
+// CreateUser writes a new user.
+func (tx *Tx) CreateUser(v *cloud.User) error { return users.insert(tx, v) }
+
+// User returns the user unless it is deleted.
+func (tx *Tx) User(id cloud.UserID) (*cloud.User, error) { return users.live(tx, id) }
+
+// UpdateUser writes the user back; Conflict if it was changed since it was read.
+func (tx *Tx) UpdateUser(v *cloud.User) error { return users.update(tx, v) }
+
+// People returns a page of the users that are persons.
+func (tx *Tx) People(q Query) ([]cloud.User, string, error) {
+	return users.list(tx, q.and("account_id = ''"))
+}
+
+// ServiceAccounts returns a page of service accounts.
+func (tx *Tx) ServiceAccounts(q Query) ([]cloud.User, string, error) {
+	return users.list(tx, q.and("account_id <> ''"))
+}
+
+// UserNamed returns the person, or with an account the service account, by name.
+func (tx *Tx) UserNamed(account cloud.AccountID, name string) (*cloud.User, error) {
+	return users.get(tx, name, "account_id = ? AND name = ? AND deleted_at = 0", account, name)
+}
+
+// UserBySetup returns the user with a one-time set-up link.
+func (tx *Tx) UserBySetup(hash string) (*cloud.User, error) {
+	return users.get(tx, "(given)", "setup_hash = ? AND setup_hash <> '' AND deleted_at = 0", hash)
+}
