@@ -40,13 +40,17 @@ type Exchange struct {
 	Session string `json:"session"`
 	Number  int64  `json:"number"`
 	// Answer is the number of the last answer received in this session, 0 for none.
-	Answer  int64            `json:"answer"`
-	BootID  string           `json:"boot_id,omitempty"`
-	Results []Result         `json:"results,omitempty"`
-	Logs    []LogChunk       `json:"logs,omitempty"`
-	Running []JobRef         `json:"running,omitempty"` // all jobs that the agent holds, not yet reported
-	Free    map[string]int   `json:"free,omitempty"`    // free places per queue; "*" for queues made on demand
-	Facts   *cloud.NodeFacts `json:"facts,omitempty"`   // at first and when changed
+	Answer  int64      `json:"answer"`
+	BootID  string     `json:"boot_id,omitempty"`
+	Results []Result   `json:"results,omitempty"`
+	Logs    []LogChunk `json:"logs,omitempty"`
+	Running []JobRef   `json:"running,omitempty"` // all jobs that the agent holds, not yet reported
+	// Free is the free places per queue, "*" for queues made on demand: jobs that
+	// any node may take go only to a free place. Room is how many more jobs bound
+	// to this node the agent takes into its own queues.
+	Free  map[string]int   `json:"free,omitempty"`
+	Room  int              `json:"room,omitempty"`
+	Facts *cloud.NodeFacts `json:"facts,omitempty"` // at first and when changed
 	// Inventory is the whole list of machines, at first and when changed.
 	Inventory *Inventory `json:"inventory,omitempty"`
 	Usage     []Usage    `json:"usage,omitempty"`

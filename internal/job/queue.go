@@ -1,0 +1,348 @@
+// Package job hands jobs to agents. The store is the truth; in front of it this
+// package keeps, for each lane (a node's or a role's queue), the next jobs in
+// memory, so that a committed job goes to a waiting agent at once.
+//
+// It must never decide who may run what, nor what a job's end means: control and
+// op do. It must never hold work that is not in the store.
+package job
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+	"atoll/internal/wire"
+)
+
+// Hooks are what the queue calls in others. All are set before Run.
+type Hooks struct {
+	// Finished is called inside each transaction that ends jobs.
+	Finished func(tx *store.Tx, jobs []cloud.Job) error
+	// Scripts names the scripts of jobs that are handed over.
+	Script func(tx *store.Tx, id cloud.ScriptID) (*wire.Script, error)
+	// StoreLog keeps a chunk of output; it may be called twice for one chunk.
+	StoreLog func(ctx context.Context, c wire.LogChunk) error
+	// LogStored tells live readers that a chunk is there.
+	LogStored func(c wire.LogChunk)
+}
+
+// Queue is the dispatcher of one controller. It is safe for concurrent use.
+type Queue struct {
+	db    *store.DB
+	me    cloud.ControllerID
+	log   *slog.Logger
+	hooks Hooks
+
+	mu       sync.Mutex
+	lanes    map[string]*lane
+	sessions map[cloud.NodeID]*session
+	seen     map[cloud.NodeID]cloud.Time // heard since the last flush
+	waiters  map[cloud.JobID][]chan struct{}
+	pumps    sync.WaitGroup
+	closed   bool
+}
+
+// NewQueue returns a queue over the store; call Run to start it.
+func NewQueue(db *store.DB, me cloud.ControllerID, log *slog.Logger, hooks Hooks) *Queue {
+	return &Queue{
+		db: db, me: me, log: log, hooks: hooks,
+		lanes:    map[string]*lane{},
+		sessions: map[cloud.NodeID]*session{},
+		seen:     map[cloud.NodeID]cloud.Time{},
+		waiters:  map[cloud.JobID][]chan struct{}{},
+	}
+}
+
+// Run keeps the queue until ctx ends: it answers exchanges that were held long
+// enough, records which nodes were heard and frees jobs of silent nodes.
+func (q *Queue) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	defer q.stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		q.answerOld(time.Now())
+		if n%5 == 0 {
+			q.flushSeen(ctx)
+		}
+		if n%10 == 0 {
+			if err := q.expire(ctx); err != nil && ctx.Err() == nil {
+				q.log.Error("free jobs of silent nodes", "err", err)
+			}
+		}
+	}
+}
+
+// stop answers every held exchange, so that agents turn to another controller.
+func (q *Queue) stop() {
+	q.mu.Lock()
+	q.closed = true
+	var held []Waiter
+	for _, s := range q.sessions {
+		if s.wait != nil {
+			held = append(held, s.wait)
+			s.wait = nil
+		}
+	}
+	q.mu.Unlock()
+	for _, w := range held {
+		w.Drop()
+	}
+	q.pumps.Wait()
+}
+
+// Add inserts jobs in the caller's transaction; they are handed out once it is
+// committed. A job with Supersede cancels the queued ones of its key.
+func (q *Queue) Add(tx *store.Tx, jobs ...*cloud.Job) error {
+	for _, j := range jobs {
+		if j.ID == "" {
+			j.ID = cloud.NewID[cloud.JobID]()
+		}
+		j.Normalise()
+		if err := j.Validate(); err != nil {
+			return err
+		}
+		if j.Supersede && j.Key != "" {
+			if err := q.supersede(tx, j); err != nil {
+				return err
+			}
+		}
+	}
+	if err := tx.InsertJobs(jobs); err != nil {
+		return err
+	}
+	tx.Notify()
+	tx.OnCommit(func() { q.push(jobs) })
+	return nil
+}
+
+func (q *Queue) supersede(tx *store.Tx, newer *cloud.Job) error {
+	older, err := tx.QueuedWithKey(newer.Key)
+	if err != nil {
+		return err
+	}
+	for i := range older {
+		if err := q.cancelQueued(tx, &older[i], "superseded by job "+string(newer.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *Queue) cancelQueued(tx *store.Tx, j *cloud.Job, why string) error {
+	ok, err := tx.CancelQueued(j.ID, cloud.JobCanceled, why)
+	if err != nil || !ok {
+		return err
+	}
+	j.State, j.Error = cloud.JobCanceled, why
+	return q.finished(tx, []cloud.Job{*j})
+}
+
+// Cancel ends a queued job at once and asks the agent of a held one to end it.
+// A finished job is a Conflict.
+func (q *Queue) Cancel(tx *store.Tx, id cloud.JobID, why string) error {
+	j, err := tx.Job(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case j.State.Final():
+		return cloud.StateErrorf(string(j.State), "job %s has ended already (%s)", id, j.State)
+	case j.State == cloud.JobQueued:
+		return q.cancelQueued(tx, j, why)
+	}
+	if err := tx.AskCancel(id); err != nil {
+		return err
+	}
+	tx.Notify()
+	tx.OnCommit(func() { q.tellCancel(j.NodeID, wire.JobRef{ID: j.ID, Token: j.Token}) })
+	return nil
+}
+
+func (q *Queue) tellCancel(node cloud.NodeID, ref wire.JobRef) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := q.sessions[node]; s != nil {
+		s.cancels = append(s.cancels, ref)
+		q.wake(s)
+	}
+}
+
+// OpenStream asks the node's agent to open a stream. Unavailable if this
+// controller does not hold the agent.
+func (q *Queue) OpenStream(node cloud.NodeID, open wire.StreamOpen) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.sessions[node]
+	if s == nil {
+		return cloud.Errorf(cloud.Unavailable, "the agent of node %s is not connected to this controller", node)
+	}
+	s.streams = append(s.streams, open)
+	q.wake(s)
+	return nil
+}
+
+// finished is called inside each transaction that ends jobs.
+func (q *Queue) finished(tx *store.Tx, done []cloud.Job) error {
+	if len(done) == 0 {
+		return nil
+	}
+	if err := q.hooks.Finished(tx, done); err != nil {
+		return err
+	}
+	tx.OnCommit(func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		for i := range done {
+			for _, c := range q.waiters[done[i].ID] {
+				close(c)
+			}
+			delete(q.waiters, done[i].ID)
+			q.freeKey(&done[i])
+		}
+	})
+	return nil
+}
+
+// recheck is how often Wait looks at the store for what other controllers did.
+const recheck = time.Second
+
+// Wait returns the job when it has ended, or as it is when ctx ends first.
+func (q *Queue) Wait(ctx context.Context, id cloud.JobID) (*cloud.Job, error) {
+	for {
+		c := make(chan struct{})
+		q.mu.Lock()
+		q.waiters[id] = append(q.waiters[id], c)
+		q.mu.Unlock()
+		var j *cloud.Job
+		err := q.db.View(context.WithoutCancel(ctx), func(tx *store.Tx) (err error) { j, err = tx.Job(id); return err })
+		if err != nil || j.State.Final() || ctx.Err() != nil {
+			q.unwait(id, c)
+			return j, err
+		}
+		select {
+		case <-c:
+		case <-ctx.Done():
+		case <-time.After(recheck):
+		}
+		q.unwait(id, c)
+	}
+}
+
+func (q *Queue) unwait(id cloud.JobID, c chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := q.waiters[id]
+	for i := range list {
+		if list[i] == c {
+			list = append(list[:i], list[i+1:]...)
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(q.waiters, id)
+	} else {
+		q.waiters[id] = list
+	}
+}
+
+func (q *Queue) flushSeen(ctx context.Context) {
+	q.mu.Lock()
+	seen := q.seen
+	q.seen = map[cloud.NodeID]cloud.Time{}
+	q.mu.Unlock()
+	if len(seen) == 0 {
+		return
+	}
+	err := q.db.Update(ctx, func(tx *store.Tx) error {
+		for id, at := range seen {
+			if err := tx.TouchNode(id, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		q.log.Error("record which nodes were heard", "err", err)
+	}
+}
+
+// silentAfter is how long a node may be silent before jobs that another node may
+// take are taken from it; lostAfter is added to a job's timeout before one that
+// only this node can finish is given up.
+const (
+	silentAfter = 2 * time.Minute
+	lostAfter   = 5 * time.Minute
+)
+
+// expire frees or gives up the jobs of nodes that are silent.
+func (q *Queue) expire(ctx context.Context) error {
+	var again []*cloud.Job
+	err := q.db.Update(ctx, func(tx *store.Tx) error {
+		again = nil
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		held, err := tx.HeldBySilent(now.Add(-silentAfter), 200)
+		if err != nil {
+			return err
+		}
+		for i := range held {
+			j := &held[i]
+			switch {
+			case j.TargetRole != "" && j.Idempotent && j.Attempt < j.MaxAttempts:
+				if err := tx.RequeueJobs([]store.JobRef{{ID: j.ID, Token: j.Token}}); err != nil {
+					return err
+				}
+				j.State = cloud.JobQueued
+				again = append(again, j)
+			case j.LeasedAt.Add(j.Timeout()+lostAfter) < now:
+				if err := q.lose(tx, j, "its node is silent"); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		q.push(again)
+	}
+	return err
+}
+
+// lose ends a held job that its agent does not know, or puts it back if it may
+// run again.
+func (q *Queue) lose(tx *store.Tx, j *cloud.Job, why string) error {
+	if j.Idempotent && j.Attempt < j.MaxAttempts && !j.CancelAsked {
+		if err := tx.RequeueJobs([]store.JobRef{{ID: j.ID, Token: j.Token}}); err != nil {
+			return err
+		}
+		back := *j
+		back.State, back.NodeID = cloud.JobQueued, ""
+		tx.OnCommit(func() { q.push([]*cloud.Job{&back}) })
+		return nil
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	state := cloud.JobLost
+	if j.CancelAsked {
+		state = cloud.JobCanceled
+	}
+	done, err := tx.FinishJobs([]store.Finish{{
+		JobRef: store.JobRef{ID: j.ID, Token: j.Token}, State: state, Error: "the agent lost it: " + why, FinishedAt: now,
+	}})
+	if err != nil {
+		return err
+	}
+	return q.finished(tx, done)
+}
