@@ -1,0 +1,57 @@
+# Everything that is done with this repository by one command. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Packages tested at the same time. More than two make machines under emulation miss deadlines.
+P ?= 2
+# What to test, and more flags: make test PKG=./internal/op FLAGS='-run Resume -v'
+PKG ?= ./...
+FLAGS ?=
+
+# Tests that make machines, networks and cgroups need root. Only the test programs get it: the
+# compiler and its caches stay the caller's.
+ifneq ($(shell id -u),0)
+AS_ROOT := -exec "sudo -E env PATH=$(PATH):/usr/sbin:/sbin HOME=$(HOME)"
+endif
+
+# SQLite is translated C: with the race detector in it, it is 30 times slower, and finds nothing.
+GOTEST = go test -race -gcflags='modernc.org/...=-race=false' -p $(P) -timeout 20m $(AS_ROOT) $(FLAGS)
+
+.PHONY: help demo demo-stop test check gen bench build
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## install what is missing, start Atoll here, boot a real machine and ssh into it; safe to repeat
+	test/setup.sh demo
+	test/demo.sh
+
+demo-stop: ## remove all that `make demo` left: machines, processes, networks, data
+	test/demo.sh stop
+
+test: ## install what is missing and run every test, with the race detector
+	test/setup.sh test
+	go vet ./...
+	$(GOTEST) $(PKG)
+
+check: ## format, vet, staticcheck, and whether generated files are up to date
+	@unformatted=$$(go tool gofumpt -l .) || exit 1; \
+	if [[ $$unformatted ]]; then echo "not formatted, run: go tool gofumpt -w ."; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	@sum() { find . \( -name .git -o -name node_modules -o -name atoll-data -o -path ./bin \) -prune \
+		-o -type f -exec sha256sum {} + | sort -k 2; }; \
+	before=$$(sum); $(MAKE) --no-print-directory gen || exit 1; \
+	if ! diff <(echo "$$before") <(sum); then \
+		echo "generated files were out of date; make gen has just changed them: look at them and commit them"; exit 1; fi
+
+gen: ## write the generated files anew (api/openapi.json, ...)
+	go generate ./...
+
+bench: ## run each program in bench/
+	@shopt -s nullglob; for d in bench/ bench/*/; do \
+		if compgen -G "$$d*.go" >/dev/null && [[ $$(go list -f '{{.Name}}' "./$$d") == main ]]; then \
+			echo "== $$d"; go run "./$$d" || exit 1; fi; done
+
+build: ## build bin/atoll, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/atoll
