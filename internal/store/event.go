@@ -18,7 +18,9 @@ var events = table[cloud.Event]{
 	ptrs: func(v *cloud.Event) []any {
 		return []any{
 			&v.ID, &v.Seq, &v.At, &v.Class, &v.Actor, &v.ActorName, &v.Credential, &v.RequestID, &v.Address, &v.AccountID, &v.CloudspaceID,
-			&v.SubjectKind, &v.SubjectID, &v.SubjectName, &v.Action, &v.Outcome, &v.Message, rawJSON{&v.Difference}, &v.PrevHash, &v.Hash,
+			&v.SubjectKind, &v.SubjectID, &v.SubjectName, &v.Action, &v.Outcome, &v.Message,
+			rawJSON{&v.Difference},
+			&v.PrevHash, &v.Hash,
 		}
 	},
 	sorts: map[string]string{"seq": "seq"},

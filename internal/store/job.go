@@ -22,10 +22,16 @@ var jobs = table[cloud.Job]{
 	},
 	ptrs: func(v *cloud.Job) []any {
 		return []any{
-			&v.ID, &v.AccountID, &v.CloudspaceID, &v.State, &v.Action, &v.ScriptID, rawJSON{&v.Args}, &v.TargetNode, &v.TargetRole,
+			&v.ID, &v.AccountID, &v.CloudspaceID, &v.State, &v.Action, &v.ScriptID,
+			rawJSON{&v.Args},
+			&v.TargetNode, &v.TargetRole,
 			&v.TargetLocation, &v.Queue, &v.Priority, &v.Key, &v.TimeoutMS, &v.MaxAttempts, &v.Attempt, &v.Idempotent, &v.RunAs,
 			&v.Retention, &v.SubjectKind, &v.SubjectID, &v.OperationID, &v.Step, &v.ScheduleID, &v.CreatedBy, &v.Lane, &v.NodeID,
-			&v.Token, &v.CancelAsked, &v.ExitCode, rawJSON{&v.Result}, &v.Output, &v.OutputBytes, &v.Segments, rawJSON{&v.Stats}, &v.Error, &v.Simulated,
+			&v.Token, &v.CancelAsked, &v.ExitCode,
+			rawJSON{&v.Result},
+			&v.Output, &v.OutputBytes, &v.Segments,
+			rawJSON{&v.Stats},
+			&v.Error, &v.Simulated,
 			&v.CreatedAt, &v.LeasedAt, &v.StartedAt, &v.FinishedAt,
 		}
 	},

@@ -11,7 +11,8 @@ var machines = table[cloud.Machine]{
 		return append([]any{
 			&v.ID, &v.AccountID, &v.CloudspaceID, &v.Name, &v.Description, &v.State, &v.Reason, &v.ImageID,
 			&v.SizeID, &v.VCPUs, &v.MemoryMiB, &v.DiskGiB, &v.NodeID, &v.PlacementEpoch, &v.DesiredPower,
-			&v.ObservedPower, &v.ObservedAt, &v.RunStrategy, &v.Address, &v.MAC, asJSON{&v.SSHKeys},
+			&v.ObservedPower, &v.ObservedAt, &v.RunStrategy, &v.Address, &v.MAC,
+			asJSON{&v.SSHKeys},
 			&v.UserData, &v.OperationID,
 		}, metaPtrs(&v.Meta)...)
 	},

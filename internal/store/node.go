@@ -9,8 +9,12 @@ var nodes = table[cloud.Node]{
 	cols: append([]string{"id", "name", "location_id", "roles", "state", "cordoned", "simulated", "labels", "facts", "cpu_overcommit", "cert_serial", "reason", "last_seen_at", "agent_version", "boot_id"}, metaCols...),
 	ptrs: func(v *cloud.Node) []any {
 		return append([]any{
-			&v.ID, &v.Name, &v.LocationID, asJSON{&v.Roles}, &v.State, &v.Cordoned, &v.Simulated,
-			asJSON{&v.Labels}, asJSON{&v.Facts}, &v.CPUOvercommit, &v.CertSerial, &v.Reason, &v.LastSeenAt,
+			&v.ID, &v.Name, &v.LocationID,
+			asJSON{&v.Roles},
+			&v.State, &v.Cordoned, &v.Simulated,
+			asJSON{&v.Labels},
+			asJSON{&v.Facts},
+			&v.CPUOvercommit, &v.CertSerial, &v.Reason, &v.LastSeenAt,
 			&v.AgentVersion, &v.BootID,
 		}, metaPtrs(&v.Meta)...)
 	},

@@ -10,8 +10,10 @@ var operations = table[cloud.Operation]{
 	ptrs: func(v *cloud.Operation) []any {
 		return append([]any{
 			&v.ID, &v.Kind, &v.AccountID, &v.CloudspaceID, &v.SubjectKind, &v.SubjectID, &v.SubjectName,
-			&v.State, &v.Step, &v.StepName, &v.Attempt, &v.Steps, &v.Progress, &v.Message, rawJSON{&v.Input},
-			rawJSON{&v.Data}, &v.Error, &v.ErrorKind, &v.CancelAsked, &v.RetryOf, &v.CreatedBy, &v.RequestID,
+			&v.State, &v.Step, &v.StepName, &v.Attempt, &v.Steps, &v.Progress, &v.Message,
+			rawJSON{&v.Input},
+			rawJSON{&v.Data},
+			&v.Error, &v.ErrorKind, &v.CancelAsked, &v.RetryOf, &v.CreatedBy, &v.RequestID,
 			&v.Owner, &v.Epoch, &v.LeaseUntil, &v.Deadline, &v.WakeAt, &v.FinishedAt,
 		}, metaPtrs(&v.Meta)...)
 	},

@@ -9,7 +9,10 @@ var schedules = table[cloud.Schedule]{
 	cols: append([]string{"id", "account_id", "name", "script_name", "command", "args", "node_id", "role", "all_nodes", "location_id", "every", "cron", "timezone", "jitter_ms", "miss", "timeout_ms", "paused", "next_at", "last_at", "created_by"}, metaCols...),
 	ptrs: func(v *cloud.Schedule) []any {
 		return append([]any{
-			&v.ID, &v.AccountID, &v.Name, &v.ScriptName, asJSON{&v.Command}, rawJSON{&v.Args}, &v.Node,
+			&v.ID, &v.AccountID, &v.Name, &v.ScriptName,
+			asJSON{&v.Command},
+			rawJSON{&v.Args},
+			&v.Node,
 			&v.Role, &v.All, &v.LocationID, &v.Every, &v.Cron, &v.TimeZone, &v.JitterMS, &v.Miss, &v.TimeoutMS,
 			&v.Paused, &v.NextAt, &v.LastAt, &v.CreatedBy,
 		}, metaPtrs(&v.Meta)...)

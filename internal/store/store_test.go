@@ -170,8 +170,13 @@ func TestListPagesAreCompleteInBothOrders(t *testing.T) {
 func TestListRefusesWhatIsNotDeclared(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for _, q := range []store.Query{
-			{Sort: "facts"}, {Filter: []string{"version=1"}}, {Filter: []string{"name"}}, {Limit: -1},
-			{Limit: store.MaxLimit + 1}, {Cursor: "nonsense"}, {Cursor: "e30"},
+			{Sort: "facts"},
+			{Filter: []string{"version=1"}},
+			{Filter: []string{"name"}},
+			{Limit: -1},
+			{Limit: store.MaxLimit + 1},
+			{Cursor: "nonsense"},
+			{Cursor: "e30"},
 		} {
 			err := db.View(t.Context(), func(tx *store.Tx) error { _, _, err := tx.Nodes(q); return err })
 			if !cloud.Is(err, cloud.Invalid) {
