@@ -1,0 +1,16 @@
+package control
+
+import (
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+	"atoll/internal/wire"
+)
+
+// wireScript names a job's script to its agent.
+func (c *Control) wireScript(tx *store.Tx, id cloud.ScriptID) (*wire.Script, error) {
+	s, err := tx.AnyScript(id)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.Script{ID: s.ID, Name: s.Name, SHA256: s.SHA256, Signature: s.Signature}, nil
+}
