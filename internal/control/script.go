@@ -14,3 +14,12 @@ func (c *Control) wireScript(tx *store.Tx, id cloud.ScriptID) (*wire.Script, err
 	}
 	return &wire.Script{ID: s.ID, Name: s.Name, SHA256: s.SHA256, Signature: s.Signature}, nil
 }
+
+func findScript(tx *store.Tx, ref string) (*cloud.Script, error) {
+	if cloud.IsID(ref) {
+		return tx.Script(cloud.ScriptID(ref))
+	}
+	return tx.ScriptNamed("", ref)
+}
+
+func checkScriptArgs(*cloud.Script, []byte) error { return nil }

@@ -16,6 +16,7 @@ import (
 	"atoll/internal/cloud"
 	"atoll/internal/job"
 	"atoll/internal/store"
+	"atoll/internal/wire"
 )
 
 // ErrWait is what a step returns while its jobs run: what it wrote is committed,
@@ -82,17 +83,20 @@ func (s *Scope) Progress(percent int64, format string, args ...any) {
 // and a node that was away for a moment should not undo an hour's work.
 const tries = 3
 
+// MakeJob says which job a step needs; it is called once for each try.
+type MakeJob func() (cloud.Job, error)
+
 // Job has the job done once: it adds it at the first call, returns ErrWait until
 // it ends, the job when it succeeded, and after the last try its error.
-func (s *Scope) Job(j cloud.Job) (*cloud.Job, error) { return s.NamedJob("", j) }
+func (s *Scope) Job(mk MakeJob) (*cloud.Job, error) { return s.NamedJob("", mk) }
 
 // NamedJob is Job for steps that have several; name tells them apart.
-func (s *Scope) NamedJob(name string, j cloud.Job) (*cloud.Job, error) {
+func (s *Scope) NamedJob(name string, mk MakeJob) (*cloud.Job, error) {
 	for try := 1; ; try++ {
 		step := fmt.Sprintf("%s%s/%d", s.step, name, try)
 		old, err := s.Tx.JobOfStep(s.Op.ID, step)
 		if cloud.Is(err, cloud.NotFound) {
-			return nil, s.add(step, j)
+			return nil, s.add(step, mk)
 		}
 		if err != nil {
 			return nil, err
@@ -108,7 +112,11 @@ func (s *Scope) NamedJob(name string, j cloud.Job) (*cloud.Job, error) {
 	}
 }
 
-func (s *Scope) add(step string, j cloud.Job) error {
+func (s *Scope) add(step string, mk MakeJob) error {
+	j, err := mk()
+	if err != nil {
+		return err
+	}
 	j.OperationID, j.Step = s.Op.ID, step
 	j.AccountID, j.CloudspaceID = s.Op.AccountID, s.Op.CloudspaceID
 	if j.SubjectID == "" {
@@ -121,23 +129,18 @@ func (s *Scope) add(step string, j cloud.Job) error {
 	return ErrWait
 }
 
-// permanent reports whether the job's error would come again: the agent
-// prefixes its errors with their kind.
+// permanent reports whether the job's error would come again.
 func permanent(j *cloud.Job) bool {
-	kind := ErrorKindOf(j)
+	kind := failure(j).Kind
 	return j.State == cloud.JobFailed && (kind == cloud.Invalid || kind == cloud.Conflict || kind == cloud.Capacity || kind == cloud.Denied)
 }
 
-// ErrorKindOf is the kind of error that the agent gave with a failed built-in
-// action, as the result {"kind": …}; Internal if it gave none.
-func ErrorKindOf(j *cloud.Job) cloud.ErrorKind {
-	var r struct {
-		Kind cloud.ErrorKind `json:"kind"`
+// failure is the result of a failed built-in action.
+func failure(j *cloud.Job) (f wire.Failure) {
+	if json.Unmarshal(j.Result, &f) != nil || f.Kind == "" {
+		f.Kind = cloud.Internal
 	}
-	if json.Unmarshal(j.Result, &r) == nil && r.Kind != "" {
-		return r.Kind
-	}
-	return cloud.Internal
+	return f
 }
 
 // JobError is a job's end as an error for people.
@@ -148,26 +151,29 @@ func JobError(j *cloud.Job) *cloud.Error {
 	case cloud.JobLost:
 		return cloud.Errorf(cloud.Unavailable, "%s: %s", j.Action, j.Error)
 	}
-	return cloud.Errorf(ErrorKindOf(j), "%s: %s", j.Action, j.Error)
+	f := failure(j)
+	e := cloud.Errorf(f.Kind, "%s: %s", j.Action, j.Error)
+	e.Field = f.Field
+	return e
 }
 
 // undoWait is how long an undo waits for a job on a node that is online.
 const undoWait = 3 * time.Minute
 
 // UndoJob is Job for undo steps and forced deletes, where nothing may stop: what
-// the node does not remove in time becomes a leftover, which a loop clears when
-// the node is back.
-func (s *Scope) UndoJob(name string, j cloud.Job, left cloud.Leftover) error {
-	node, err := s.Tx.Node(j.TargetNode)
+// left.NodeID does not remove in time becomes the leftover, which a loop clears
+// when the node is back.
+func (s *Scope) UndoJob(name string, mk MakeJob, left cloud.Leftover) error {
+	node, err := s.Tx.Node(left.NodeID)
 	if cloud.Is(err, cloud.NotFound) {
 		return nil // the node is gone and with it what it held
 	}
 	if err != nil {
 		return err
 	}
-	done, err := s.NamedJob(name, j)
+	_, err = s.NamedJob(name, mk)
 	switch {
-	case err == nil && done != nil:
+	case err == nil:
 		return nil
 	case !errors.Is(err, ErrWait):
 		var e *cloud.Error
