@@ -61,6 +61,10 @@ var (
 // New opens the store in dir, which it makes if it is missing, and removes what
 // a killed agent left half done. Only one Store may use a folder.
 func New(dir string) (*Store, error) {
+	dir, err := filepath.Abs(dir) // QEMU runs in a folder of its own
+	if err != nil {
+		return nil, fmt.Errorf("volume store: %w", err)
+	}
 	s := &Store{
 		images:  filepath.Join(dir, "images"),
 		volumes: filepath.Join(dir, "volumes"),
