@@ -1,0 +1,53 @@
+package qemu
+
+// testGuest is a boot sector that stands in for an operating system: it enables
+// the ACPI power button, prints "ready" on the first serial port, and then, at
+// each timer tick, powers off when the button was pressed and echoes what it
+// reads from the serial port, except
+//
+//	q  power off        r  reset        d  ignore the button from now on
+var testGuest = []byte{
+	0xfb,       // sti
+	0x31, 0xc0, // xor  ax,ax
+	0x8e, 0xd8, // mov  ds,ax
+	0xba, 0x02, 0x06, // mov  dx,0x602    PM1 enable
+	0xb8, 0x00, 0x01, // mov  ax,0x100    power button
+	0xef,             // out  dx,ax
+	0xbe, 0x54, 0x7c, // mov  si,message
+	0xba, 0xf8, 0x03, // mov  dx,0x3f8    serial data
+	0xac,       // print: lodsb
+	0x84, 0xc0, // test al,al
+	0x74, 0x03, // jz   loop
+	0xee,       // out  dx,al
+	0xeb, 0xf8, // jmp  print
+	0xf4,             // loop: hlt
+	0xba, 0xfd, 0x03, // poll: mov  dx,0x3fd    serial line status
+	0xec,       // in   al,dx
+	0xa8, 0x01, // test al,1
+	0x74, 0x13, // jz   button
+	0xba, 0xf8, 0x03, // mov  dx,0x3f8
+	0xec,       // in   al,dx
+	0x3c, 0x71, // cmp  al,'q'
+	0x74, 0x14, // je   off
+	0x3c, 0x72, // cmp  al,'r'
+	0x74, 0x17, // je   reset
+	0x3c, 0x64, // cmp  al,'d'
+	0x74, 0x19, // je   deaf
+	0xee,       // out  dx,al
+	0xeb, 0xe5, // jmp  poll
+	0xba, 0x00, 0x06, // button: mov  dx,0x600    PM1 status
+	0xed,             // in   ax,dx
+	0xf6, 0xc4, 0x01, // test ah,1
+	0x74, 0xdb, // jz   loop
+	0xba, 0x04, 0x06, // off: mov  dx,0x604    PM1 control
+	0xb8, 0x00, 0x20, // mov  ax,0x2000   sleep: S5
+	0xef,             // out  dx,ax
+	0xba, 0xf9, 0x0c, // reset: mov  dx,0xcf9
+	0xb0, 0x06, // mov  al,6
+	0xee,             // out  dx,al
+	0xba, 0x02, 0x06, // deaf: mov  dx,0x602
+	0x31, 0xc0, // xor  ax,ax
+	0xef,       // out  dx,ax
+	0xeb, 0xc6, // jmp  loop
+	'r', 'e', 'a', 'd', 'y', '\r', '\n', 0,
+}
