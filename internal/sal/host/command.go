@@ -18,13 +18,6 @@ import (
 
 var commandName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
-// privatePrefix begins the names of private folders in Config.Work.
-const privatePrefix = "run-"
-
-func cutPrivate(folder string) (command string, ok bool) {
-	return strings.CutPrefix(folder, privatePrefix)
-}
-
 // check refuses what no start could make sense of.
 func check(cmd sal.Command) error {
 	switch {
@@ -109,43 +102,31 @@ func environment(env []string, who account) []string {
 	return append(all, env...)
 }
 
-// folder returns the folder to run in and how to give it up.
-func (p *Processes) folder(cmd sal.Command, who account) (dir string, release func(), err error) {
-	release = func() {}
+// folder checks the folder to run in, and hands it to a project's user; "" if
+// the command gets a private one.
+func (p *Processes) folder(cmd sal.Command, who account) (string, error) {
 	if !who.root {
 		if err := home(who); err != nil {
-			return "", release, err
+			return "", err
 		}
 	}
-	switch {
-	case cmd.Dir == "" && !who.root:
-		return "", release, nil // in its own /tmp
-	case cmd.Dir == "":
-		dir = filepath.Join(p.cfg.Work, privatePrefix+cmd.Name)
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return "", release, cloud.Wrap(cloud.Unavailable, err, "the private folder of command %s cannot be made", cmd.Name)
-		}
-		return dir, func() {
-			if unix.Rmdir(dir) != nil {
-				_ = os.RemoveAll(dir)
-			}
-		}, nil
+	if cmd.Dir == "" {
+		return "", nil
 	}
-	st, err := os.Stat(cmd.Dir)
-	if err != nil || !st.IsDir() {
-		return "", release, cloud.FieldErrorf("dir", "%s is no folder on this node", cmd.Dir)
+	if st, err := os.Stat(cmd.Dir); err != nil || !st.IsDir() {
+		return "", cloud.FieldErrorf("dir", "%s is no folder on this node", cmd.Dir)
 	}
 	switch work := under(p.cfg.Work, cmd.Dir); {
 	case who.root, !work && under(who.home, cmd.Dir):
 	case !work:
-		return "", release, cloud.Errorf(cloud.Denied, "user id %d may not run in %s; its folders are its home and what the agent made for it",
+		return "", cloud.Errorf(cloud.Denied, "user id %d may not run in %s; its folders are its home and what the agent made for it",
 			who.id, cmd.Dir)
 	default:
 		if err := os.Lchown(cmd.Dir, who.id, who.id); err != nil {
-			return "", release, cloud.Wrap(cloud.Unavailable, err, "the folder %s cannot be handed to user id %d", cmd.Dir, who.id)
+			return "", cloud.Wrap(cloud.Unavailable, err, "the folder %s cannot be handed to user id %d", cmd.Dir, who.id)
 		}
 	}
-	return cmd.Dir, release, nil
+	return cmd.Dir, nil
 }
 
 // under reports whether path lies below dir.

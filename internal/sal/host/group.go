@@ -30,16 +30,17 @@ const (
 // time. Its limits are set once: making, limiting and removing cgroups costs as
 // much as starting a process, so that groups are kept and used again.
 type group struct {
-	tree   *tree
-	name   string
-	limits sal.Limits
-	dir    int   // v2: the tracker's folder, for clone3
-	tasks  []int // v1: "tasks" files; a thread that writes 0 enters
-	events int   // v2: cgroup.events, or -1
-	oom    int   // memory.events or memory.oom_control, or -1
-	usage  int   // memory in use, or -1
-	uses   int
-	spoilt atomic.Bool // killed: not for another command
+	tree    *tree
+	name    string
+	limits  sal.Limits
+	dir     int   // v2: the tracker's folder, for clone3
+	tasks   []int // v1: "tasks" files; a thread that writes 0 enters
+	events  int   // v2: cgroup.events, or -1
+	oom     int   // memory.events or memory.oom_control, or -1
+	usage   int   // memory in use, or -1
+	uses    int
+	private string      // the folder that root's commands run in; "" while none is made
+	spoilt  atomic.Bool // not for another command
 }
 
 // folder is the group's folder below one of the tree's.
@@ -139,7 +140,7 @@ func (g *group) empty() bool {
 	return err == nil && len(pids) == 0
 }
 
-// oomKills returns how often the memory limit killed here.
+// oomKills reports whether the memory limit killed here.
 func (g *group) oomKills() bool {
 	var buf [512]byte
 	if g.oom < 0 {
@@ -147,7 +148,11 @@ func (g *group) oomKills() bool {
 	}
 	n, err := unix.Pread(g.oom, buf[:], 0)
 	kills := counter(buf[:max(n, 0)], "oom_kill")
-	return err == nil && kills != "" && kills != "0"
+	if err != nil || kills == "" || kills == "0" {
+		return false
+	}
+	g.spoilt.Store(true) // the count would be the next command's too
+	return true
 }
 
 // charged returns how much memory is still charged to the group.
@@ -235,6 +240,9 @@ func (g *group) close() {
 // remove deletes the group's folders and reports whether all are gone.
 func (g *group) remove() bool {
 	gone := true
+	if g.private != "" {
+		_ = os.RemoveAll(g.private)
+	}
 	for _, dir := range g.tree.dirs {
 		if err := unix.Rmdir(g.folder(dir)); err != nil && !errors.Is(err, unix.ENOENT) {
 			gone = false
@@ -274,9 +282,9 @@ func (s *groups) take(limits sal.Limits) (*group, error) {
 func (s *groups) owns(name string) bool { return strings.HasPrefix(name, s.prefix) }
 
 // give takes an empty group back; one that is spoilt is removed.
-func (s *groups) give(g *group, spoilt bool) {
+func (s *groups) give(g *group) {
 	g.uses++
-	spoilt = spoilt || g.spoilt.Load() || g.uses >= maxUses || g.charged() > maxCharged
+	spoilt := g.spoilt.Load() || g.uses >= maxUses || g.charged() > maxCharged
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !spoilt {

@@ -69,7 +69,8 @@ func left(p *Processes) []string {
 				return err
 			}
 			pids, _ := processesIn(path)
-			if len(pids) > 0 || strings.HasPrefix(path, p.cfg.Work) {
+			idle := strings.HasPrefix(filepath.Base(path), privatePrefix+p.groups.prefix) && untouched(path)
+			if len(pids) > 0 || strings.HasPrefix(path, p.cfg.Work) && !idle {
 				found = append(found, fmt.Sprint(path, pids))
 			}
 			return nil

@@ -221,23 +221,3 @@ func removeSoon(folder string) {
 		return err == nil || err == unix.ENOENT || time.Now().After(end)
 	})
 }
-
-// cleanWork removes the private folders of commands that do not run.
-func (p *Processes) cleanWork() error {
-	entries, err := os.ReadDir(p.cfg.Work)
-	if err != nil {
-		return cloud.Wrap(cloud.Unavailable, err, "the folder %s cannot be read", p.cfg.Work)
-	}
-	for _, e := range entries {
-		name, private := cutPrivate(e.Name())
-		p.mu.Lock()
-		if private && !p.running[name] {
-			err = os.RemoveAll(filepath.Join(p.cfg.Work, e.Name()))
-		}
-		p.mu.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

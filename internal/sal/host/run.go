@@ -35,18 +35,23 @@ func (p *Processes) Run(ctx context.Context, cmd sal.Command) (sal.Exit, error) 
 		return sal.Exit{}, cloud.Errorf(cloud.Conflict, "a command named %s runs already", cmd.Name)
 	}
 	defer p.release(cmd.Name)
-	dir, done, err := p.folder(cmd, who)
+	dir, err := p.folder(cmd, who)
 	if err != nil {
 		return sal.Exit{}, err
 	}
-	defer done()
 	g, err := p.groups.take(p.limits(cmd.Limits, who))
 	if err != nil {
 		return sal.Exit{}, err
 	}
+	defer p.groups.give(g)
+	if dir == "" && who.root {
+		if dir, err = g.privateFolder(p.cfg.Work); err != nil {
+			return sal.Exit{}, err
+		}
+		defer g.cleanPrivate()
+	}
 	g.mark(cmd.Name)
 	r := &run{group: g, ended: make(chan struct{})}
-	defer func() { p.groups.give(g, r.oom) }()
 	return r.run(ctx, p, &start{cmd: cmd, who: who, dir: dir, env: environment(cmd.Env, who)})
 }
 
@@ -86,7 +91,6 @@ type run struct {
 
 	killed bool // ctx ended before the first process did
 	left   bool // something had to be killed after the first process had ended
-	oom    bool
 }
 
 func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, err error) {
@@ -120,13 +124,13 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 	r.settle()
 	stop()
 	writeErr := out.finish()
-	r.oom = r.group.oomKills()
+	oom := r.group.oomKills()
 	if refused != nil {
 		return exit, refused
 	}
-	exit = sal.Exit{Code: exitCode(status), Killed: r.killed, OOM: r.oom}
+	exit = sal.Exit{Code: exitCode(status), Killed: r.killed, OOM: oom}
 	switch {
-	case r.oom:
+	case oom:
 		exit.Detail = fmt.Sprintf("the memory limit of %d MiB was reached", r.group.limits.MemoryMiB)
 	case writeErr != nil:
 		exit.Detail = "output was lost: " + writeErr.Error()
