@@ -106,9 +106,13 @@ func newProcesses(cfg Config, m mounts) (*Processes, error) {
 			return nil, cloud.Wrap(cloud.Unavailable, err, "the folder %s cannot be made", dir)
 		}
 	}
-	// What this process itself inherited must not reach commands.
-	err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
+		return nil, cloud.Wrap(cloud.Unavailable, err, "the host's kernel is too old for commands; Linux 5.12 is needed")
+	}
+	unix.Close(pidfd)
+	// What this process itself inherited must not reach commands.
+	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the agent's descriptors cannot be kept from commands")
 	}
 	unix.Umask(0o022)

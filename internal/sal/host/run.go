@@ -87,6 +87,7 @@ type run struct {
 
 	mu     sync.Mutex
 	pid    int
+	pidfd  int
 	reaped bool // pid is no longer ours
 
 	killed bool // ctx ended before the first process did
@@ -106,7 +107,7 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 	attr := &syscall.ProcAttr{
 		Dir: s.dir, Env: s.env,
 		Files: []uintptr{stdin.Fd(), uintptr(out.write), uintptr(out.write)},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &r.pidfd},
 	}
 	if s.who.root {
 		r.pid, err = p.startPlain(r.group, s, attr)
@@ -114,16 +115,15 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 		r.pid, err = p.startAs(r.group, s, attr)
 	}
 	closeInput(p.null, stdin)
-	out.started(err == nil)
+	out.started()
+	defer out.close()
 	if err != nil {
 		return exit, err
 	}
 	stop := r.endWith(ctx)
 	refused := s.refusal()
-	status := r.waitFirst()
-	r.settle()
+	status := r.follow(out)
 	stop()
-	writeErr := out.finish()
 	oom := r.group.oomKills()
 	if refused != nil {
 		return exit, refused
@@ -132,8 +132,8 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 	switch {
 	case oom:
 		exit.Detail = fmt.Sprintf("the memory limit of %d MiB was reached", r.group.limits.MemoryMiB)
-	case writeErr != nil:
-		exit.Detail = "output was lost: " + writeErr.Error()
+	case out.err != nil:
+		exit.Detail = "output was lost: " + out.err.Error()
 	case r.left && !exit.Killed:
 		exit.Detail = "processes that it left running were ended"
 	}
@@ -168,7 +168,7 @@ func retryBusy(f func() error) (err error) {
 	return err
 }
 
-// endWith ends the command when ctx ends. The caller calls stop after settle.
+// endWith ends the command when ctx ends. The caller calls stop after follow.
 func (r *run) endWith(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
@@ -200,13 +200,39 @@ func (r *run) terminate() {
 	}
 }
 
-// waitFirst waits for the first process and reaps it.
-func (r *run) waitFirst() (status unix.WaitStatus) {
-	for {
-		if err := unix.Waitid(unix.P_PID, r.pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
-			break
-		}
+// follow copies the output until the group is empty, and returns how the first
+// process ended. Others that still run have childGrace to end too.
+func (r *run) follow(out *output) (status unix.WaitStatus) {
+	defer close(r.ended)
+	for !poll(r.pidfd, out, -1) {
 	}
+	status = r.reap()
+	end := time.Now().Add(childGrace)
+	for pause := time.Millisecond; !r.group.empty(); pause = min(2*pause, 50*time.Millisecond) {
+		if time.Now().After(end) {
+			r.left = true
+			r.group.kill()
+		}
+		poll(-1, out, int(pause.Milliseconds()))
+	}
+	out.drain()
+	return status
+}
+
+// poll waits for the end of the process or for output, which it copies once.
+func poll(pidfd int, out *output, milliseconds int) (ended bool) {
+	fds := [2]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(out.read), Events: unix.POLLIN}}
+	if _, err := unix.Poll(fds[:], milliseconds); err != nil {
+		return false // interrupted: the caller comes again
+	}
+	if fds[1].Revents != 0 {
+		out.copy()
+	}
+	return fds[0].Revents != 0
+}
+
+// reap takes the first process's status; from then on its number is not ours.
+func (r *run) reap() (status unix.WaitStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -215,23 +241,8 @@ func (r *run) waitFirst() (status unix.WaitStatus) {
 		}
 	}
 	r.reaped = true
+	unix.Close(r.pidfd)
 	return status
-}
-
-// settle returns when the group is empty; what does not end by itself is killed.
-func (r *run) settle() {
-	defer close(r.ended)
-	end := time.Now().Add(childGrace)
-	waitUntil(func() bool {
-		if r.group.empty() {
-			return true
-		}
-		if time.Now().After(end) {
-			r.left = true
-			r.group.kill()
-		}
-		return false
-	})
 }
 
 func exitCode(status unix.WaitStatus) int {
