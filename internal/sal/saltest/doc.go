@@ -1,8 +1,6 @@
-// Package saltest is the conformance suite of package sal: what every driver of
-// an interface must do, as tests that take the driver. The real drivers and the
-// simulated node both run it, so that what the server tests learn from simulated
-// nodes holds on real ones.
+// Package saltest is the conformance suite of the drivers below sal: a driver's
+// own test is one screen that makes the driver and calls the suite.
 //
-// It must never import a driver, and never test what only one driver does: that
-// belongs to the driver's own tests.
+// It must never know a certain driver; what only some can do is told by the
+// environment that the driver's test hands in.
 package saltest

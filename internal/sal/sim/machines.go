@@ -87,19 +87,22 @@ func (n *Node) start(spec wire.MachineSpec) error {
 }
 
 func validateMachine(spec wire.MachineSpec) error {
-	switch {
-	case !cloud.IsID(string(spec.ID)):
+	if !cloud.IsID(string(spec.ID)) {
 		return cloud.FieldErrorf("id", "%q is not the id of a machine", spec.ID)
-	case spec.VCPUs < 1:
-		return cloud.FieldErrorf("vcpus", "of machine %s must be at least 1, not %d", spec.ID, spec.VCPUs)
-	case spec.MemoryMiB < 1:
-		return cloud.FieldErrorf("memory_mib", "of machine %s must be at least 1, not %d", spec.ID, spec.MemoryMiB)
-	case len(spec.Disks) == 0:
-		return cloud.FieldErrorf("disks", "of machine %s must name the volume that it boots from", spec.ID)
+	}
+	if err := cloud.ValidateName(cloud.KindMachine, spec.Name); err != nil {
+		return err
+	}
+	size := cloud.Size{Name: "machine", VCPUs: spec.VCPUs, MemoryMiB: spec.MemoryMiB, DiskGiB: 1}
+	if err := size.Validate(); err != nil {
+		return err
+	}
+	if len(spec.Disks) == 0 {
+		return cloud.FieldErrorf("disks", "machine %s needs a disk to boot from", spec.ID)
 	}
 	for _, nic := range spec.NICs {
 		if _, err := parseMAC(nic.MAC); err != nil {
-			return cloud.FieldErrorf("nics", "of machine %s: %v", spec.ID, err)
+			return cloud.FieldErrorf("mac", "%v", err)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 
 	"atoll/internal/cloud"
@@ -30,6 +31,8 @@ type port struct {
 
 // maxNumber is the largest VXLAN id.
 const maxNumber = 1<<24 - 1
+
+var domain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
 // Ensure implements sal.Networks.
 func (w networks) Ensure(ctx context.Context, spec wire.NetworkSpec) error {
@@ -94,8 +97,8 @@ func validateNetwork(spec wire.NetworkSpec) ([]port, error) {
 		return nil, cloud.FieldErrorf("number", "must be 1 to %d, not %d", maxNumber, spec.Number)
 	case err != nil || !cidr.Addr().Is4() || cidr.Masked() != cidr || cidr.Bits() < 8 || cidr.Bits() > 30:
 		return nil, cloud.FieldErrorf("cidr", "%q is no IPv4 network of /8 to /30 such as %s", spec.CIDR, cloud.DefaultNetwork)
-	case spec.Domain == "":
-		return nil, cloud.FieldErrorf("domain", "of network %s is required", spec.ID)
+	case len(spec.Domain) > 180 || !domain.MatchString(spec.Domain):
+		return nil, cloud.FieldErrorf("domain", "%q is no DNS domain of small letters", spec.Domain)
 	}
 	if err := validateLeases(cidr, spec.Leases); err != nil {
 		return nil, err

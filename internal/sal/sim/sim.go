@@ -11,7 +11,6 @@ package sim
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"hash/fnv"
 	"math/rand/v2"
 	"sync"
@@ -239,11 +238,7 @@ func (c *call) commit(ctx context.Context, apply func() error) error {
 
 // ended is the error of a call whose ctx ended first.
 func ended(ctx context.Context, kind Call) error {
-	k := cloud.Unavailable
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		k = cloud.Timeout
-	}
-	return cloud.Wrap(k, context.Cause(ctx), "%s was given up before it was done", kind)
+	return cloud.Wrap(cloud.Timeout, context.Cause(ctx), "%s was given up before it was done", kind)
 }
 
 // put sets m[k], making the map if need be.
