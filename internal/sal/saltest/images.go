@@ -1,9 +1,3 @@
-// Package saltest is the conformance suite of the drivers below sal: what every
-// driver must do, real or simulated. A driver's test gives a fresh driver and
-// calls one function per interface.
-//
-// It must never ask for more than sal's contracts say: no timing, no paths, no
-// real guest.
 package saltest
 
 import (

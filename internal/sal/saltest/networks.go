@@ -1,7 +1,3 @@
-// Package saltest is the conformance suite of the drivers below sal: the real
-// ones and the simulated one pass the same tests.
-//
-// It must never know which driver it tests, or be imported by other than tests.
 package saltest
 
 import (
@@ -92,7 +88,7 @@ func ensure(t *testing.T, n sal.Networks, spec wire.NetworkSpec) {
 	}
 }
 
-func wantKind(t *testing.T, what string, err error, kind cloud.ErrorKind, field string) {
+func wantError(t *testing.T, what string, err error, kind cloud.ErrorKind, field string) {
 	t.Helper()
 	var e *cloud.Error
 	if !errors.As(err, &e) || e.Kind != kind || e.Field != field {
@@ -149,12 +145,12 @@ func networkGeneration(t *testing.T, env NetworksEnv) {
 	ensure(t, env.Networks, spec)
 	older := spec
 	older.Generation, older.Forwards = 6, nil
-	wantKind(t, "Ensure(older)", env.Networks.Ensure(t.Context(), older), cloud.Conflict, "")
+	wantError(t, "Ensure(older)", env.Networks.Ensure(t.Context(), older), cloud.Conflict, "")
 	ensure(t, env.Networks, spec)
 	spec.Generation = 9
 	ensure(t, env.Networks, spec)
 	spec.Generation = 8
-	wantKind(t, "Ensure(older)", env.Networks.Ensure(t.Context(), spec), cloud.Conflict, "")
+	wantError(t, "Ensure(older)", env.Networks.Ensure(t.Context(), spec), cloud.Conflict, "")
 }
 
 func networkRestart(t *testing.T, env NetworksEnv) {
@@ -173,7 +169,7 @@ func networkRestart(t *testing.T, env NetworksEnv) {
 	}
 	older := spec
 	older.Generation = 1
-	wantKind(t, "Ensure(older) after a restart", again.Ensure(t.Context(), older), cloud.Conflict, "")
+	wantError(t, "Ensure(older) after a restart", again.Ensure(t.Context(), older), cloud.Conflict, "")
 	ensure(t, again, spec)
 	if err := again.Delete(t.Context(), ref(spec)); err != nil {
 		t.Errorf("Delete() after a restart = %v", err)
@@ -186,10 +182,10 @@ func networkNumber(t *testing.T, env NetworksEnv) {
 	spec, other := NewNetwork(), NewNetwork()
 	ensure(t, env.Networks, spec)
 	other.Number = spec.Number
-	wantKind(t, "Ensure(number of another)", env.Networks.Ensure(t.Context(), other), cloud.Conflict, "number")
+	wantError(t, "Ensure(number of another)", env.Networks.Ensure(t.Context(), other), cloud.Conflict, "number")
 	changed := spec
 	changed.Number = NewNetwork().Number
-	wantKind(t, "Ensure(other number)", env.Networks.Ensure(t.Context(), changed), cloud.Conflict, "number")
+	wantError(t, "Ensure(other number)", env.Networks.Ensure(t.Context(), changed), cloud.Conflict, "number")
 	wantNetworks(t, env.Networks, spec)
 }
 
@@ -229,7 +225,7 @@ func networkInvalid(t *testing.T, env NetworksEnv) {
 		spec.Leases = []wire.Lease{lease}
 		spec.Forwards = []wire.Forward{forward}
 		tt.spoil(&spec)
-		wantKind(t, fmt.Sprintf("Ensure(%+v)", spec), env.Networks.Ensure(t.Context(), spec), cloud.Invalid, tt.field)
+		wantError(t, fmt.Sprintf("Ensure(%+v)", spec), env.Networks.Ensure(t.Context(), spec), cloud.Invalid, tt.field)
 	}
 	wantNetworks(t, env.Networks)
 }
@@ -243,7 +239,7 @@ func networkHeldPort(t *testing.T, env NetworksEnv) {
 		more.Generation++
 		more.Forwards = append([]wire.Forward{}, spec.Forwards...)
 		more.Forwards = append(more.Forwards, wire.Forward{Protocol: protocol, PublicPort: port, Address: "192.168.103.10", Port: 80})
-		wantKind(t, "Ensure(held "+protocol+" port)", env.Networks.Ensure(t.Context(), more), cloud.Conflict, "public_port")
+		wantError(t, "Ensure(held "+protocol+" port)", env.Networks.Ensure(t.Context(), more), cloud.Conflict, "public_port")
 		ensure(t, env.Networks, spec) // nothing was taken over, not even the generation
 		release()
 		ensure(t, env.Networks, more)
@@ -255,7 +251,7 @@ func networkSharedPort(t *testing.T, env NetworksEnv) {
 	a, b := NewNetwork(), NewNetwork()
 	ensure(t, env.Networks, a)
 	b.Forwards[0].PublicPort = a.Forwards[0].PublicPort
-	wantKind(t, "Ensure(port of another)", env.Networks.Ensure(t.Context(), b), cloud.Conflict, "public_port")
+	wantError(t, "Ensure(port of another)", env.Networks.Ensure(t.Context(), b), cloud.Conflict, "public_port")
 	wantNetworks(t, env.Networks, a)
 	udp := b
 	udp.Forwards = []wire.Forward{b.Forwards[0]}
@@ -271,14 +267,14 @@ func networkTaps(t *testing.T, env NetworksEnv) {
 	a, b := NewNetwork(), NewNetwork()
 	ctx := t.Context()
 	_, err := env.Networks.Attach(ctx, a.ID, "02:00:00:00:00:0a")
-	wantKind(t, "Attach(unknown network)", err, cloud.NotFound, "")
+	wantError(t, "Attach(unknown network)", err, cloud.NotFound, "")
 	if err := env.Networks.Detach(ctx, a.ID, "02:00:00:00:00:0a"); err != nil {
 		t.Errorf("Detach(unknown network) = %v", err)
 	}
 	ensure(t, env.Networks, a)
 	ensure(t, env.Networks, b)
 	_, err = env.Networks.Attach(ctx, a.ID, "nonsense")
-	wantKind(t, "Attach(nonsense)", err, cloud.Invalid, "mac")
+	wantError(t, "Attach(nonsense)", err, cloud.Invalid, "mac")
 	seen := map[string]string{}
 	for _, network := range []wire.NetworkSpec{a, b} {
 		for _, mac := range []string{"02:00:00:00:00:0a", "02:00:00:00:00:0b", "06:00:00:00:00:0a", "0a:ff:ff:00:00:0a"} {
