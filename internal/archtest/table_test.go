@@ -12,15 +12,16 @@ var imports = map[string][]string{
 	"internal/blob":      {},
 	"internal/cli":       {"client", "api"},
 	"internal/cloud":     {},
-	"internal/control":   {"internal/cloud", "internal/wire", "internal/store", "internal/authz", "internal/job", "internal/op", "internal/reconcile", "internal/script", "internal/blob", "internal/pki"},
+	"internal/control":   {"internal/cloud", "internal/wire", "internal/store", "internal/authz", "internal/job", "internal/op", "internal/reconcile", "internal/script", "internal/blob", "internal/pki", "internal/schedule"},
 	"internal/exchange":  {"internal/wire", "internal/cloud", "internal/control", "internal/job", "internal/script", "internal/blob", "internal/pki"},
 	"internal/job":       {"internal/cloud", "internal/store", "internal/wire"},
-	"internal/op":        {"internal/cloud", "internal/store", "internal/job"},
+	"internal/op":        {"internal/cloud", "internal/store", "internal/job", "internal/wire"},
 	"internal/pki":       {},
 	"internal/reconcile": {"internal/cloud"},
-	"internal/rest":      {"api", "internal/cloud", "internal/control"},
+	"internal/rest":      {"api", "internal/cloud", "internal/control", "internal/store"},
 	"internal/sal":       {"internal/cloud", "internal/wire"},
-	"internal/script":    {"internal/cloud"},
+	"internal/schedule":  {"internal/cloud"},
+	"internal/script":    {"internal/cloud", "internal/schedule"},
 	"internal/store":     {"internal/cloud"},
 	"internal/wire":      {"internal/cloud"},
 	"web":                {},
@@ -57,8 +58,8 @@ var testOnly = []string{
 }
 
 // forTests lists what every test file may import beyond its package's own row, and what stands
-// in that row's rows: the test support and the simulated node.
-var forTests = append([]string{"internal/sal/sim"}, testOnly...)
+// in that row's rows: the test support, the simulated node, and the volumes that machines need.
+var forTests = append([]string{"internal/sal/sim", "internal/sal/volume"}, testOnly...)
 
 // banned lists imports that are wrong everywhere, with what to use in their place.
 var banned = map[string]string{

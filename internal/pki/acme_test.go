@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -83,7 +83,7 @@ func startPebble(t *testing.T, httpPort, tlsPort int) pebble {
 func startDNS(t *testing.T) string {
 	t.Helper()
 	addr := freeAddr(t)
-	srv, err := challtestsrv.New(challtestsrv.Config{DNSAddrs: []string{addr}, Log: log.New(io.Discard, "", 0)})
+	srv, err := challtestsrv.New(challtestsrv.Config{DNSAddrs: []string{addr}, Log: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestACME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &httptest.Server{Listener: tlsListener, Config: &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)}, TLS: alpn.TLSConfig()}
+	srv := &httptest.Server{Listener: tlsListener, Config: &http.Server{Handler: http.NotFoundHandler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}, TLS: alpn.TLSConfig()}
 	srv.StartTLS()
 	defer srv.Close()
 
