@@ -18,7 +18,7 @@ var imports = map[string][]string{
 	"internal/op":        {"internal/cloud", "internal/store", "internal/job", "internal/wire"},
 	"internal/pki":       {},
 	"internal/reconcile": {"internal/cloud"},
-	"internal/rest":      {"api", "internal/cloud", "internal/control", "internal/store"},
+	"internal/rest":      {"api", "internal/cloud", "internal/control"},
 	"internal/sal":       {"internal/cloud", "internal/wire"},
 	"internal/schedule":  {"internal/cloud"},
 	"internal/script":    {"internal/cloud", "internal/schedule"},

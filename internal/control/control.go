@@ -157,3 +157,6 @@ func (ch *change) match(kind cloud.Kind, name string, version int64) error {
 
 // opLimit is how long an operation may take when its kind has no reason for more.
 const opLimit = 30 * time.Minute
+
+// Query is a list's page, order and conditions, as callers give them.
+type Query = store.Query
