@@ -38,10 +38,11 @@ type Config struct {
 // Control is the rules over one store. It is safe for concurrent use.
 type Control struct {
 	Config
-	jobs *job.Queue
-	ops  *op.Engine
-	feed *feed
-	inst *installation
+	jobs    *job.Queue
+	ops     *op.Engine
+	feed    *feed
+	streams streams
+	inst    *installation
 }
 
 // New returns the rules over the store: it reads or makes the installation's

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
+
+	"atoll/internal/store"
 )
 
 // Run runs the controller's loops until ctx ends.
@@ -12,7 +15,7 @@ func (c *Control) Run(ctx context.Context) error {
 	var mu sync.Mutex
 	var all error
 	for _, loop := range []func(context.Context) error{
-		c.jobs.Run, c.ops.Run, c.numberEvents,
+		c.jobs.Run, c.ops.Run, c.numberEvents, c.watchNodes,
 	} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil {
@@ -24,4 +27,29 @@ func (c *Control) Run(ctx context.Context) error {
 	}
 	wg.Wait()
 	return all
+}
+
+// loop calls fn every period while this controller has the lease of the name,
+// until ctx ends. An error is logged; the next round tries again.
+func (c *Control) loop(ctx context.Context, name string, period time.Duration, fn func(ctx context.Context) error) error {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		mine := false
+		err := c.DB.Update(ctx, func(tx *store.Tx) (err error) {
+			_, mine, err = tx.TakeLease(name, c.ID, 3*period+10*time.Second)
+			return err
+		})
+		if err == nil && mine {
+			err = fn(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			c.Log.Error("loop", "name", name, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }

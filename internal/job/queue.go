@@ -329,3 +329,13 @@ func (q *Queue) lose(tx *store.Tx, j *cloud.Job, why string) error {
 	}
 	return q.finished(tx, done)
 }
+
+// Forget ends the session of a node that was deleted.
+func (q *Queue) Forget(node cloud.NodeID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := q.sessions[node]; s != nil {
+		q.drop(s)
+		delete(q.sessions, node)
+	}
+}

@@ -163,10 +163,16 @@ type Script struct {
 	KeyID     string         `json:"key_id"`
 }
 
+// The kinds of streams. Their arguments are a MachineRef.
+const (
+	StreamConsole = "console" // the serial console, raw bytes
+	StreamScreen  = "screen"  // the screen, RFB
+)
+
 // StreamOpen asks the agent to open a WebSocket at PathStream + ID.
 type StreamOpen struct {
 	ID   string          `json:"id"`
-	Kind string          `json:"kind"` // console, screen
+	Kind string          `json:"kind"`
 	Args json.RawMessage `json:"args,omitempty"`
 }
 

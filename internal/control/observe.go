@@ -1,0 +1,128 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+	"atoll/internal/wire"
+)
+
+// settling is how long after a change of ours a machine's observed power is not
+// acted on: the inventory may have been taken before it.
+const settling = 2 * time.Second
+
+// observe compares a node's inventory with what should be there and answers
+// each difference: by the run strategy, by a stop, or by a leftover.
+func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventory) error {
+	return c.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		ours, err := tx.MachinesOn(n.ID)
+		if err != nil {
+			return err
+		}
+		seen := make(map[cloud.MachineID]*wire.MachineState, len(inv.Machines))
+		for i := range inv.Machines {
+			seen[inv.Machines[i].ID] = &inv.Machines[i]
+		}
+		ch := &change{Tx: tx, c: c, r: System("observation"), plan: &cloud.Plan{}}
+		for i := range ours {
+			m := &ours[i]
+			ms := seen[m.ID]
+			delete(seen, m.ID)
+			if m.State.Transitional() || now.Sub(m.UpdatedAt) < settling {
+				continue // its operation knows better
+			}
+			if ms == nil {
+				ms = &wire.MachineState{ID: m.ID, Epoch: m.PlacementEpoch, Power: cloud.PowerCrashed, Detail: "the node does not know it"}
+			}
+			if err := ch.observeMachine(n, m, ms, now); err != nil {
+				return err
+			}
+		}
+		for id, ms := range seen {
+			if err := unknownMachine(tx, n, id, ms, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// observeMachine answers the observed power of one machine of ours.
+func (ch *change) observeMachine(n *cloud.Node, m *cloud.Machine, ms *wire.MachineState, now cloud.Time) error {
+	if m.ObservedPower == ms.Power && (m.State == cloud.MachineRunning) == (ms.Power == cloud.PowerOn) {
+		return ch.ObserveMachine(m.ID, ms.Power, now)
+	}
+	if err := ch.ObserveMachine(m.ID, ms.Power, now); err != nil {
+		return err
+	}
+	m.ObservedPower, m.ObservedAt = ms.Power, now
+	hostBoot := ms.HostBoot != "" && n.Facts.BootID != "" && ms.HostBoot != n.Facts.BootID
+	switch {
+	case m.State == cloud.MachineRunning && ms.Power != cloud.PowerOn && ms.Power != cloud.PowerUnknown:
+		return ch.foundOff(m, ms, hostBoot)
+	case m.State == cloud.MachineStopped && ms.Power == cloud.PowerOn:
+		if err := stateEvent(ch.Tx, "machine.found-running", machineSubject(m), "it should be off and is stopped again"); err != nil {
+			return err
+		}
+		m.State = cloud.MachineRunning // what it is; the stop takes it on
+		_, err := ch.startPower(m, "machine.stop", cloud.MachineStopping, StopOptions{})
+		return err
+	}
+	return nil
+}
+
+// foundOff answers a machine that should run and does not.
+func (ch *change) foundOff(m *cloud.Machine, ms *wire.MachineState, hostBoot bool) error {
+	why := "the guest powered off"
+	switch {
+	case hostBoot:
+		why = "its host was rebooted"
+	case ms.Power == cloud.PowerCrashed:
+		why = "its process ended"
+	}
+	if ms.Detail != "" {
+		why += " (" + firstRunes(ms.Detail, 200) + ")"
+	}
+	if err := stateEvent(ch.Tx, "machine.found-off", machineSubject(m), why); err != nil {
+		return err
+	}
+	if err := countRunning(ch.Tx, m, false, ""); err != nil {
+		return err
+	}
+	failed := hostBoot || ms.Power == cloud.PowerCrashed
+	m.State, m.Reason = cloud.MachineStopped, why
+	if m.RunStrategy == cloud.RunAlways || m.RunStrategy == cloud.RunOnError && failed {
+		_, err := ch.startPower(m, "machine.start", cloud.MachineStarting, nil)
+		return err
+	}
+	m.DesiredPower = cloud.PowerOff
+	return ch.UpdateMachine(m)
+}
+
+// unknownMachine records a machine that the node has and should not have.
+func unknownMachine(tx *store.Tx, n *cloud.Node, id cloud.MachineID, ms *wire.MachineState, now cloud.Time) error {
+	epoch := ms.Epoch
+	m, err := tx.MachineEvenDeleted(id)
+	switch {
+	case cloud.Is(err, cloud.NotFound):
+	case err != nil:
+		return err
+	case now.Sub(m.UpdatedAt) < settling || m.DeletedAt == 0 && m.NodeID == n.ID:
+		return nil
+	default:
+		epoch = max(epoch, m.PlacementEpoch)
+	}
+	if _, err := tx.LeftoverOf(n.ID, cloud.LeftoverMachine, string(id)); !cloud.Is(err, cloud.NotFound) {
+		return err
+	}
+	return tx.CreateLeftover(&cloud.Leftover{
+		ID: cloud.NewID[cloud.LeftoverID](), NodeID: n.ID, Kind: cloud.LeftoverMachine, ObjectID: string(id), Epoch: epoch,
+		Reason: "the node has it and should not",
+	})
+}
