@@ -21,10 +21,12 @@ import (
 type Hooks struct {
 	// Finished is called inside each transaction that ends jobs.
 	Finished func(tx *store.Tx, jobs []cloud.Job) error
-	// Scripts names the scripts of jobs that are handed over.
+	// Script names the scripts of jobs that are handed over.
 	Script func(tx *store.Tx, id cloud.ScriptID) (*wire.Script, error)
 	// StoreLog keeps a chunk of output; it may be called twice for one chunk.
 	StoreLog func(ctx context.Context, c wire.LogChunk) error
+	// Trust is the keys that sign scripts, told to each agent once.
+	Trust []string
 	// LogStored tells live readers that a chunk is there.
 	LogStored func(c wire.LogChunk)
 }

@@ -47,7 +47,7 @@ type session struct {
 	since   time.Time // when wait began
 	synced  time.Time // when the store's held jobs were last compared with the agent's
 	pumping bool
-	trust   []wire.ScriptSigner
+	told    bool // the agent has the keys that sign scripts
 }
 
 type handover struct {
@@ -342,6 +342,9 @@ func (q *Queue) answer(s *session, handed []wire.Job) *wire.Answer {
 	s.number++
 	a := &wire.Answer{Number: s.number, Jobs: jobs, Cancel: s.cancels, Streams: s.streams, Forget: s.forget}
 	s.again, s.cancels, s.streams, s.forget = nil, nil, nil, nil
+	if !s.told {
+		a.Trust, s.told = q.hooks.Trust, true
+	}
 	if len(jobs) > 0 {
 		s.sent = append(s.sent, handover{a.Number, jobs})
 	}

@@ -126,20 +126,16 @@ type MachineState struct {
 
 // Answer is what the controller says.
 type Answer struct {
-	Number  int64          `json:"number"`
-	Jobs    []Job          `json:"jobs,omitempty"`
-	Cancel  []JobRef       `json:"cancel,omitempty"`
-	Forget  []JobRef       `json:"forget,omitempty"` // results stored or refused: the agent drops them
-	Streams []StreamOpen   `json:"streams,omitempty"`
-	Renew   bool           `json:"renew,omitempty"`  // ask for a new certificate now
-	Resend  bool           `json:"resend,omitempty"` // send facts and inventory with the next exchange
-	Trust   []ScriptSigner `json:"trust,omitempty"`  // keys that sign scripts, at the session's first answer
-}
-
-// ScriptSigner is a public key that signs scripts.
-type ScriptSigner struct {
-	KeyID string `json:"key_id"`
-	Key   []byte `json:"key"` // Ed25519 public key
+	Number  int64        `json:"number"`
+	Jobs    []Job        `json:"jobs,omitempty"`
+	Cancel  []JobRef     `json:"cancel,omitempty"`
+	Forget  []JobRef     `json:"forget,omitempty"` // results stored or refused: the agent drops them
+	Streams []StreamOpen `json:"streams,omitempty"`
+	Renew   bool         `json:"renew,omitempty"`  // ask for a new certificate now
+	Resend  bool         `json:"resend,omitempty"` // send facts and inventory with the next exchange
+	// Trust is the public keys that sign scripts, in pki's form, with the
+	// session's first answer that says anything.
+	Trust []string `json:"trust,omitempty"`
 }
 
 // Job is a job as an agent gets it.
@@ -159,8 +155,7 @@ type Script struct {
 	ID        cloud.ScriptID `json:"id"`
 	Name      string         `json:"name"`
 	SHA256    string         `json:"sha256"`
-	Signature string         `json:"signature"`
-	KeyID     string         `json:"key_id"`
+	Signature string         `json:"signature"` // pki's form: names the key
 }
 
 // The kinds of streams. Their arguments are a MachineRef.
