@@ -82,8 +82,12 @@ func (r *Request) query(k cloud.Kind, q store.Query) store.Query {
 	return q
 }
 
-// active refuses changes in an account that is disabled.
+// active refuses changes in an account that is disabled. It locks the account:
+// nothing can be made in it while it is deleted or disabled.
 func (ch *change) active(id cloud.AccountID) (*cloud.Account, error) {
+	if err := ch.LockAccount(id); err != nil {
+		return nil, err
+	}
 	a, err := ch.Account(id)
 	if err != nil {
 		return nil, err

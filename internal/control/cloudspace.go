@@ -77,17 +77,7 @@ func (ch *change) createCloudspace(a cloud.AccountID, l cloud.LocationID, name, 
 	return s, ch.event("cloudspace.create", cloudspaceSubject(s), nil, s)
 }
 
-// findAccount, findLocation and their like take an id or a name.
-func findAccount(tx *store.Tx, ref string) (*cloud.Account, error) {
-	if cloud.IsID(ref) {
-		return tx.Account(cloud.AccountID(ref))
-	}
-	if ref == "" {
-		return nil, cloud.FieldErrorf("account", "is required")
-	}
-	return tx.AccountNamed(ref)
-}
-
+// findLocation takes an id or a name; "" is the only location there is.
 func findLocation(tx *store.Tx, ref string) (*cloud.Location, error) {
 	switch {
 	case cloud.IsID(ref):

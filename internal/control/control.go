@@ -33,6 +33,8 @@ type Config struct {
 	AllowPrivateURLs bool
 	// Retention of finished jobs.
 	JobDays int
+	// MaxTokenAge is the longest life of a token; 0 lets tokens live for ever.
+	MaxTokenAge time.Duration
 }
 
 // Control is the rules over one store. It is safe for concurrent use.
@@ -43,12 +45,13 @@ type Control struct {
 	feed    *feed
 	streams streams
 	inst    *installation
+	auth    *credentials
 }
 
 // New returns the rules over the store: it reads or makes the installation's
 // keys and defines the operations. Call Run to start its loops.
 func New(ctx context.Context, cfg Config) (*Control, error) {
-	c := &Control{Config: cfg, feed: newFeed()}
+	c := &Control{Config: cfg, feed: newFeed(), auth: newCredentials()}
 	if c.ID == "" {
 		c.ID = cloud.NewID[cloud.ControllerID]()
 	}
@@ -80,6 +83,7 @@ type Request struct {
 	User        *cloud.User
 	Memberships []cloud.Membership
 	Credential  string          // id of the token or session, for the audit log
+	CSRF        string          // what a session's changes must bring along; "" for tokens
 	ReadOnly    bool            // the token's scope is read
 	Account     cloud.AccountID // the one account that the token is limited to
 	ID          string          // X-Request-Id

@@ -33,3 +33,11 @@ func (tx *Tx) Accounts(q Query) ([]cloud.Account, string, error) { return accoun
 func (tx *Tx) AccountNamed(name string) (*cloud.Account, error) {
 	return accounts.get(tx, name, "name = ? AND deleted_at = 0", name)
 }
+
+// LockAccount makes other transactions that lock it wait for this one, so that
+// nothing is made in an account while it is deleted, and two cannot each remove
+// its last but one admin.
+func (tx *Tx) LockAccount(id cloud.AccountID) error {
+	_, err := tx.exec("UPDATE accounts SET version = version WHERE id = ?", id)
+	return err
+}

@@ -7,6 +7,17 @@ import (
 	"atoll/internal/cloud"
 )
 
+var entries = table[cloud.Entry]{
+	kind: cloud.KindQuota, name: "entries",
+	cols: []string{"id", "at", "scope_kind", "scope_id", "resource", "delta", "subject_kind", "subject_id", "operation_id", "reason"},
+	ptrs: func(v *cloud.Entry) []any {
+		return []any{
+			&v.ID, &v.At, &v.Scope.Kind, &v.Scope.ID, &v.Resource, &v.Delta, &v.SubjectKind, &v.SubjectID, &v.OperationID, &v.Reason,
+		}
+	},
+	filters: map[string]string{"resource": "resource", "subject": "subject_id", "reason": "reason"},
+}
+
 // Post writes a ledger entry and its balance. With a positive delta the limit is
 // checked by the same statement that takes the row's lock; over it the answer is
 // Quota, which control turns into a sentence.
@@ -72,14 +83,46 @@ func (tx *Tx) SetLimit(scope cloud.Scope, r cloud.Resource, limit int64) error {
 
 // Entries returns the entries of a subject, the oldest first.
 func (tx *Tx) Entries(subject string) ([]cloud.Entry, error) {
-	var out []cloud.Entry
+	return entries.all(tx, "subject_id = ? ORDER BY id", subject)
+}
+
+// EntriesOf returns a page of a scope's entries.
+func (tx *Tx) EntriesOf(scope cloud.Scope, q Query) ([]cloud.Entry, string, error) {
+	return entries.list(tx, q.and("scope_kind = ? AND scope_id = ?", scope.Kind, scope.ID))
+}
+
+// Usage returns the integrals of a scope's balances over the time, in units of
+// the resource times seconds.
+func (tx *Tx) Usage(scope cloud.Scope, from, to cloud.Time) (map[cloud.Resource]int64, error) {
+	out := map[cloud.Resource]int64{}
 	err := tx.query(func(scan func(...any) error) error {
-		var e cloud.Entry
-		err := scan(&e.ID, &e.At, &e.Scope.Kind, &e.Scope.ID, &e.Resource, &e.Delta, &e.SubjectKind, &e.SubjectID, &e.OperationID, &e.Reason)
-		out = append(out, e)
+		var r cloud.Resource
+		var ms int64
+		err := scan(&r, &ms)
+		out[r] = ms / 1000
 		return err
-	}, `SELECT id, at, scope_kind, scope_id, resource, delta, subject_kind, subject_id, operation_id, reason
-		FROM entries WHERE subject_id = ? ORDER BY id`, subject)
+	}, // milliseconds: a year of a thousand TiB of memory still fits
+		`SELECT resource, CAST(sum(delta * ((? - CASE WHEN at < ? THEN ? ELSE at END) / 1000)) AS BIGINT)
+		FROM entries WHERE scope_kind = ? AND scope_id = ? AND at < ? GROUP BY resource`, to, from, from, scope.Kind, scope.ID, to)
+	return out, err
+}
+
+// Counters returns the sums of the byte counters that a scope's machines had in
+// the hours that begin within the time.
+func (tx *Tx) Counters(scope cloud.Scope, from, to cloud.Time) (map[string]int64, error) {
+	col := "account_id"
+	if scope.Kind == cloud.KindCloudspace {
+		col = "cloudspace_id"
+	}
+	out := map[string]int64{}
+	err := tx.query(func(scan func(...any) error) error {
+		var name string
+		var n int64
+		err := scan(&name, &n)
+		out[name] = n
+		return err
+	}, `SELECT u.counter, CAST(sum(u.amount) AS BIGINT) FROM usage_counters u JOIN machines m ON m.id = u.machine_id
+		WHERE m.`+col+` = ? AND u.hour >= ? AND u.hour < ? GROUP BY u.counter`, scope.ID, from, to)
 	return out, err
 }
 

@@ -52,3 +52,13 @@ func (tx *Tx) DeleteMembershipsUnder(cloudspace cloud.CloudspaceID, machine clou
 	_, err = tx.exec("UPDATE memberships SET deleted_at = ? WHERE cloudspace_id = ? AND deleted_at = 0", now, cloudspace)
 	return err
 }
+
+// DeleteMembershipsOf ends the memberships of a user that is deleted.
+func (tx *Tx) DeleteMembershipsOf(user cloud.UserID) error {
+	return memberships.deleteAll(tx, "user_id = ?", user)
+}
+
+// DeleteMembershipsIn ends the memberships in an account that is deleted.
+func (tx *Tx) DeleteMembershipsIn(account cloud.AccountID) error {
+	return memberships.deleteAll(tx, "account_id = ?", account)
+}

@@ -33,3 +33,8 @@ func (tx *Tx) SSHKeys(q Query) ([]cloud.SSHKey, string, error) { return sshKeys.
 func (tx *Tx) SSHKeyNamed(account cloud.AccountID, name string) (*cloud.SSHKey, error) {
 	return sshKeys.get(tx, name, "account_id = ? AND name = ? AND deleted_at = 0", account, name)
 }
+
+// DeleteSSHKeysIn deletes the ssh keys of an account that is deleted.
+func (tx *Tx) DeleteSSHKeysIn(account cloud.AccountID) error {
+	return sshKeys.deleteAll(tx, "account_id = ?", account)
+}

@@ -164,3 +164,15 @@ func (t *table[T]) all(tx *Tx, where string, args ...any) ([]T, error) {
 	}, fmt.Sprintf("SELECT %s FROM %s WHERE %s", t.columns(), t.name, where), args...)
 	return out, err
 }
+
+// deleteAll marks the rows that the condition finds as deleted, each with a new
+// version.
+func (t *table[T]) deleteAll(tx *Tx, where string, args ...any) error {
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(fmt.Sprintf("UPDATE %s SET deleted_at = ?, updated_at = ?, version = version + 1 WHERE deleted_at = 0 AND %s", t.name, where),
+		append([]any{now, now}, args...)...)
+	return err
+}

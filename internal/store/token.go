@@ -46,6 +46,16 @@ func (tx *Tx) TouchToken(id cloud.TokenID, at cloud.Time) error {
 	return err
 }
 
+// DeleteTokensOf deletes the tokens of a user that is deleted.
+func (tx *Tx) DeleteTokensOf(user cloud.UserID) error {
+	return tokens.deleteAll(tx, "user_id = ?", user)
+}
+
+// DeleteTokensFor deletes the tokens that are limited to an account that is deleted.
+func (tx *Tx) DeleteTokensFor(account cloud.AccountID) error {
+	return tokens.deleteAll(tx, "account_id = ?", account)
+}
+
 var sessions = table[cloud.Session]{
 	kind: cloud.KindSession, name: "sessions",
 	cols: append([]string{"id", "user_id", "hash", "csrf", "address", "user_agent", "expires_at"}, metaCols...),
@@ -71,12 +81,23 @@ func (tx *Tx) SessionByHash(hash string) (*cloud.Session, error) {
 	return sessions.get(tx, "(given)", "hash = ? AND deleted_at = 0", hash)
 }
 
-// EndSessionsOf ends all sessions of a user, at a change of password or when disabled.
-func (tx *Tx) EndSessionsOf(user cloud.UserID) error {
+// SessionsOf returns a page of a user's sessions that have not expired.
+func (tx *Tx) SessionsOf(user cloud.UserID, q Query) ([]cloud.Session, string, error) {
 	now, err := tx.Now()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	_, err = tx.exec("UPDATE sessions SET deleted_at = ? WHERE user_id = ? AND deleted_at = 0", now, user)
+	return sessions.list(tx, q.and("user_id = ? AND expires_at > ?", user, now))
+}
+
+// EndSessionsOf ends all sessions of a user, at a change of password or when
+// disabled, but the one to keep ("" for none).
+func (tx *Tx) EndSessionsOf(user cloud.UserID, keep cloud.SessionID) error {
+	return sessions.deleteAll(tx, "user_id = ? AND id <> ?", user, keep)
+}
+
+// ForgetSessions removes the rows of sessions that expired before the time.
+func (tx *Tx) ForgetSessions(before cloud.Time) error {
+	_, err := tx.exec("DELETE FROM sessions WHERE expires_at < ?", before)
 	return err
 }

@@ -14,7 +14,7 @@ var users = table[cloud.User]{
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.User) *cloud.Meta { return &v.Meta },
-	filters: map[string]string{"name": "name", "email": "email", "role": "role"},
+	filters: map[string]string{"name": "name", "email": "email", "role": "role", "account": "account_id"},
 	account: "account_id",
 }
 
@@ -45,4 +45,37 @@ func (tx *Tx) UserNamed(account cloud.AccountID, name string) (*cloud.User, erro
 // UserBySetup returns the user with a one-time set-up link.
 func (tx *Tx) UserBySetup(hash string) (*cloud.User, error) {
 	return users.get(tx, "(given)", "setup_hash = ? AND setup_hash <> '' AND deleted_at = 0", hash)
+}
+
+// LockAdmins makes other transactions that lock them wait for this one, so that
+// two cannot each remove the last but one administrator.
+func (tx *Tx) LockAdmins() error {
+	_, err := tx.exec("UPDATE users SET version = version WHERE account_id = '' AND role = ? AND deleted_at = 0", cloud.InstallationAdmin)
+	return err
+}
+
+// LoginFailed counts a failed login and returns how many there were in a row.
+// None of the records of logins makes a new version: a guesser must not make a
+// user's own change conflict.
+func (tx *Tx) LoginFailed(id cloud.UserID) (n int64, err error) {
+	err = tx.queryRow("UPDATE users SET failed_logins = failed_logins + 1 WHERE id = ? RETURNING failed_logins", id).Scan(&n)
+	return n, tx.d.translate(err)
+}
+
+// LockUser refuses logins of the user until the time.
+func (tx *Tx) LockUser(id cloud.UserID, until cloud.Time) error {
+	_, err := tx.exec("UPDATE users SET locked_until = ? WHERE id = ?", until, id)
+	return err
+}
+
+// LoggedIn records a login and forgets the failures before it.
+func (tx *Tx) LoggedIn(id cloud.UserID, at cloud.Time) error {
+	_, err := tx.exec("UPDATE users SET failed_logins = 0, locked_until = 0, last_login_at = ? WHERE id = ?", at, id)
+	return err
+}
+
+// SetFailedLogins sets how many logins failed in a row.
+func (tx *Tx) SetFailedLogins(id cloud.UserID, n int64) error {
+	_, err := tx.exec("UPDATE users SET failed_logins = ? WHERE id = ?", n, id)
+	return err
 }
