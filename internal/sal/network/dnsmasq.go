@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"atoll/internal/cloud"
+	"atoll/internal/sal"
 	"atoll/internal/wire"
 )
 
@@ -161,6 +162,7 @@ func startDnsmasq(ctx context.Context, gw *namespace, dir, conf string) error {
 	}
 	cmd := exec.CommandContext(ctx, path, "--conf-file="+filepath.Join(dir, confFile))
 	cmd.Dir = "/"
+	cmd.WaitDelay = stopGrace
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -269,7 +271,7 @@ func (d *Driver) resolv() string {
 // another one may have it before the lease has run out. It runs in the gateway.
 // The message is a DHCPRELEASE (RFC 2131) of the client; nothing answers it.
 func releaseLease(gateway netip.Addr, lease wire.Lease) error {
-	mac, err := parseMAC(lease.MAC)
+	mac, err := sal.ParseMAC(lease.MAC)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func upstreamDNS(t *testing.T) {
 	}
 	ns := outside(t)
 	pid := t.TempDir() + "/pid"
-	if out, err := ns.run(path, "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--address=/far.example/203.0.113.9", "--pid-file="+pid); err != nil {
+	if out, err := ns.run(path, "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--local=/far.example/", "--host-record=far.example,203.0.113.9", "--pid-file="+pid); err != nil {
 		t.Fatalf("upstream: %v: %s", err, out)
 	}
 	t.Cleanup(func() {

@@ -99,7 +99,11 @@ func outside(t *testing.T) *namespace {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns := &namespace{fd: fd, link: &netlink.Handle{}}
+	h, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := &namespace{fd: fd, link: h}
 	t.Cleanup(ns.Close)
 	return ns
 }
@@ -325,7 +329,7 @@ func reaches(t *testing.T, from *namespace, protocol, addr, want string) {
 // isRefused fails the test if an answer comes.
 func isRefused(t *testing.T, from *namespace, protocol, addr string) {
 	t.Helper()
-	if got, err := ask(from, protocol, addr, time.Second/2); err == nil {
+	if got, err := ask(from, protocol, addr, time.Second/5); err == nil {
 		t.Errorf("ask %s %s was answered with %q, want no answer", protocol, addr, got)
 	}
 }
@@ -350,4 +354,10 @@ func openFlow(t *testing.T, from *namespace, host string, port int64) func() err
 		_, err := c.Read(make([]byte, 100))
 		return err
 	}
+}
+
+// openCurrent opens the namespace of the calling thread.
+func openCurrent() (*namespace, error) {
+	fd, err := netns.Get()
+	return &namespace{fd: fd, link: &netlink.Handle{}}, err
 }

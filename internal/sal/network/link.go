@@ -162,7 +162,7 @@ func ensureVeth(gw *namespace, outer, inner string, innerMAC net.HardwareAddr, m
 
 // ensureTap makes the tap and plugs it in. It has one queue, and persists, so
 // that a machine's process may open it later and again.
-func (d *Driver) ensureTap(st state, tap string, mac net.HardwareAddr) error {
+func (d *Driver) ensureTap(st state, tap, mac string) error {
 	bridge, err := netlink.LinkByName(st.names().bridge)
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func (d *Driver) ensureTap(st state, tap string, mac net.HardwareAddr) error {
 	}
 	steps := []func() error{
 		func() error { return setSysctls(bridgeSysctls(tap)) },
-		func() error { return netlink.LinkSetAlias(link, alias(st.Spec)+" "+mac.String()) },
+		func() error { return netlink.LinkSetAlias(link, alias(st.Spec)+" "+mac) },
 		func() error { return netlink.LinkSetMTU(link, d.mtu()) },
 		func() error { return netlink.LinkSetMaster(link, bridge) },
 		func() error { return netlink.LinkSetUp(link) },

@@ -131,9 +131,12 @@ func (d *Driver) Ensure(ctx context.Context, spec wire.NetworkSpec) error {
 	if err := ready(); err != nil {
 		return err
 	}
-	spec, err := d.checked(spec)
+	spec, err := sal.CheckNetwork(spec)
 	if err != nil {
 		return err
+	}
+	if netip.MustParsePrefix(spec.CIDR).Overlaps(d.cfg.Transit) {
+		return cloud.FieldErrorf("cidr", "%s overlaps %s, which the node uses between host and gateways", spec.CIDR, d.cfg.Transit)
 	}
 	unlock, err := d.lock(ctx, spec.ID)
 	if err != nil {
@@ -208,6 +211,11 @@ func (d *Driver) apply(ctx context.Context, st state) error {
 	if err := d.ensureDnsmasq(ctx, gw, st); err != nil {
 		return err
 	}
+	for mac, tap := range st.Taps {
+		if err := d.ensureTap(st, tap, mac); err != nil {
+			return err
+		}
+	}
 	// Interfaces of the host may have come since the rules were made.
 	if err := d.openForwarding(ctx); err != nil {
 		return err
@@ -275,7 +283,7 @@ func (d *Driver) List(ctx context.Context) ([]wire.NetworkRef, error) {
 // passes nothing until the network has a lease for the MAC. Errors: Invalid
 // (mac), NotFound (network), Denied without privileges.
 func (d *Driver) Attach(ctx context.Context, network cloud.CloudspaceID, mac string) (string, error) {
-	hw, err := parseMAC(mac)
+	hw, err := sal.ParseMAC(mac)
 	if err != nil {
 		return "", cloud.FieldErrorf("mac", "%v", err)
 	}
@@ -308,7 +316,7 @@ func (d *Driver) Attach(ctx context.Context, network cloud.CloudspaceID, mac str
 		err = d.apply(ctx, st) // the host was restarted, or somebody removed the bridge
 	}
 	if err == nil {
-		err = d.ensureTap(st, tap, hw)
+		err = d.ensureTap(st, tap, hw.String())
 	}
 	if err != nil {
 		return "", fmt.Errorf("attach %s to network %s: %w", mac, network, err)
@@ -318,7 +326,7 @@ func (d *Driver) Attach(ctx context.Context, network cloud.CloudspaceID, mac str
 
 // Detach removes the tap of a network card.
 func (d *Driver) Detach(ctx context.Context, network cloud.CloudspaceID, mac string) error {
-	hw, err := parseMAC(mac)
+	hw, err := sal.ParseMAC(mac)
 	if err != nil {
 		return cloud.FieldErrorf("mac", "%v", err)
 	}

@@ -80,8 +80,6 @@ table inet {{.Table}} {
 		ct state established,related accept
 		iifname . ip saddr != @sources drop
 		ip daddr 169.254.0.0/16 drop
-		oifname @uplinks ct status dnat accept
-		oifname @uplinks drop
 	}
 }
 table bridge {{.Table}} {

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"atoll/internal/cloud"
 	"atoll/internal/wire"
 )
 
@@ -89,6 +90,13 @@ func listeners() (map[port]bool, error) {
 		}
 	}
 	return ports, nil
+}
+
+// fieldConflict makes a Conflict about one input field.
+func fieldConflict(field, format string, args ...any) *cloud.Error {
+	e := cloud.Errorf(cloud.Conflict, format, args...)
+	e.Field = field
+	return e
 }
 
 // revoke takes back what dnsmasq and running connections still have of leases

@@ -1,4 +1,4 @@
-package network
+package sal
 
 import (
 	"fmt"
@@ -15,9 +15,10 @@ const maxNumber = 1<<24 - 1
 
 var domainRE = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
-// checked returns the specification with MACs, addresses and network in their
-// canonical form. What it lets pass is safe in file names and configurations.
-func (d *Driver) checked(spec wire.NetworkSpec) (wire.NetworkSpec, error) {
+// CheckNetwork returns the specification with MACs and addresses in their
+// canonical form; its error is Invalid with the field that is wrong. What it
+// lets pass is safe in file names and configurations. Drivers call it first.
+func CheckNetwork(spec wire.NetworkSpec) (wire.NetworkSpec, error) {
 	cidr, err := netip.ParsePrefix(spec.CIDR)
 	switch {
 	case !cloud.IsID(string(spec.ID)):
@@ -26,8 +27,6 @@ func (d *Driver) checked(spec wire.NetworkSpec) (wire.NetworkSpec, error) {
 		return spec, cloud.FieldErrorf("number", "must be 1 to %d, not %d", maxNumber, spec.Number)
 	case err != nil || !cidr.Addr().Is4() || cidr.Masked() != cidr || cidr.Bits() < 8 || cidr.Bits() > 30:
 		return spec, cloud.FieldErrorf("cidr", "%q is no IPv4 network of /8 to /30 such as %s", spec.CIDR, cloud.DefaultNetwork)
-	case cidr.Overlaps(d.cfg.Transit):
-		return spec, cloud.FieldErrorf("cidr", "%s overlaps %s, which the node uses between host and gateways", cidr, d.cfg.Transit)
 	case len(spec.Domain) > 180 || !domainRE.MatchString(spec.Domain):
 		return spec, cloud.FieldErrorf("domain", "%q is no DNS domain of small letters", spec.Domain)
 	}
@@ -43,7 +42,7 @@ func checkedLeases(cidr netip.Prefix, in []wire.Lease) ([]wire.Lease, error) {
 	out := make([]wire.Lease, len(in))
 	for i, l := range in {
 		field := func(name string) string { return fmt.Sprintf("leases[%d].%s", i, name) }
-		mac, err := parseMAC(l.MAC)
+		mac, err := ParseMAC(l.MAC)
 		if err != nil {
 			return nil, cloud.FieldErrorf(field("mac"), "%v", err)
 		}
@@ -66,6 +65,10 @@ func checkedLeases(cidr netip.Prefix, in []wire.Lease) ([]wire.Lease, error) {
 }
 
 func checkedForwards(cidr netip.Prefix, in []wire.Forward) ([]wire.Forward, error) {
+	type port struct {
+		protocol string
+		number   int64
+	}
 	seen := map[port]int{}
 	out := make([]wire.Forward, len(in))
 	for i, f := range in {
@@ -82,10 +85,11 @@ func checkedForwards(cidr netip.Prefix, in []wire.Forward) ([]wire.Forward, erro
 		if err != nil {
 			return nil, cloud.FieldErrorf(field("address"), "%v", err)
 		}
-		if j, ok := seen[portOf(f)]; ok {
+		public := port{f.Protocol, f.PublicPort}
+		if j, ok := seen[public]; ok {
 			return nil, cloud.FieldErrorf(field("public_port"), "%s %d is that of forwards[%d] already", f.Protocol, f.PublicPort, j)
 		}
-		seen[portOf(f)] = i
+		seen[public] = i
 		f.Address = addr.String()
 		out[i] = f
 	}
@@ -104,17 +108,11 @@ func hostAddr(cidr netip.Prefix, s string) (netip.Addr, error) {
 	return a, nil
 }
 
-// parseMAC parses an Ethernet address that a network card may have.
-func parseMAC(s string) (net.HardwareAddr, error) {
+// ParseMAC parses an Ethernet address that a network card may have.
+func ParseMAC(s string) (net.HardwareAddr, error) {
 	mac, err := net.ParseMAC(s)
 	if err != nil || len(mac) != 6 || mac[0]&1 != 0 || mac.String() == "00:00:00:00:00:00" {
 		return nil, fmt.Errorf("%q is no unicast MAC address such as 02:00:00:12:34:56", s)
 	}
 	return mac, nil
-}
-
-func fieldConflict(field, format string, args ...any) *cloud.Error {
-	e := cloud.Errorf(cloud.Conflict, format, args...)
-	e.Field = field
-	return e
 }
