@@ -130,6 +130,7 @@ func TestConsoleBacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	guest.Close()
+	c.wg.Wait()
 	b, err := io.ReadAll(lazy)
 	if err != nil || len(b) != consoleBacklog || !strings.HasSuffix(string(b), "\nthe end") {
 		t.Errorf("a late reader got %d bytes, %v, want the last %d", len(b), err, consoleBacklog)
