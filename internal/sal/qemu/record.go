@@ -164,15 +164,16 @@ func addEpoch(dir string, id cloud.MachineID, epoch int64) error {
 	return errors.Join(err, f.Sync(), f.Close(), syncDir(dir))
 }
 
-// lastWords returns the last line that QEMU said, for people.
+// lastWords returns the last two lines that QEMU said, for people: the second
+// is often only a hint on the first.
 func lastWords(dir string) string {
 	b, err := os.ReadFile(filepath.Join(dir, logFile))
 	if err != nil {
 		return ""
 	}
-	const most = 300
+	const most = 600
 	b = b[max(0, len(b)-4096):]
 	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(b), "")), "\n")
-	last := lines[len(lines)-1]
+	last := strings.Join(lines[max(0, len(lines)-2):], "; ")
 	return strings.ToValidUTF8(last[:min(len(last), most)], "")
 }

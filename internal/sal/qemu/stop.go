@@ -75,25 +75,30 @@ func (m *machine) halt(ctx context.Context, end *ended) error {
 		m.d.cfg.Log.Error("machine stops", "error", err)
 		m.update(func() { m.rec.Ended = end })
 	}
+	quitting, cancel := context.WithTimeout(ctx, quitGrace)
+	defer cancel()
 	if q != nil {
-		_ = q.run(ctx, "quit", nil)
+		_ = q.run(quitting, "quit", nil)
 	}
-	if !closedWithin(watched, quitGrace) {
+	if !closedWithin(quitting, watched) {
 		if err := m.kill(); err != nil {
 			return cloud.Wrap(cloud.Unavailable, err, "the QEMU process of machine %s cannot be ended", m.id)
 		}
-		if !closedWithin(watched, killGrace) {
+		killing, cancel := context.WithTimeout(ctx, killGrace)
+		defer cancel()
+		if !closedWithin(killing, watched) {
 			return cloud.Errorf(cloud.Unavailable, "the QEMU process of machine %s does not end, likely because the node's disk hangs; try again", m.id)
 		}
 	}
 	return nil
 }
 
-func closedWithin(c <-chan struct{}, d time.Duration) bool {
+// closedWithin waits until c is closed, or returns false when ctx ends.
+func closedWithin(ctx context.Context, c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
-	case <-time.After(d):
+	case <-ctx.Done():
 		return false
 	}
 }

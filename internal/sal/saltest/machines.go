@@ -58,6 +58,18 @@ func hardStop(spec wire.MachineSpec) wire.MachineStop {
 	return wire.MachineStop{MachineRef: spec.MachineRef}
 }
 
+// waitReady waits until a real guest listens, so that it obeys at once.
+func waitReady(t *testing.T, env MachinesEnv, id cloud.MachineID) {
+	t.Helper()
+	if !env.Real {
+		return
+	}
+	console, err := env.Machines.Console(t.Context(), id)
+	must(t, err)
+	WaitText(t, console, "ready")
+	must(t, console.Close())
+}
+
 func machinesProbe(t *testing.T, env MachinesEnv) {
 	got, err := env.Machines.Probe(t.Context())
 	must(t, err)
@@ -75,6 +87,7 @@ func machinesLife(t *testing.T, env MachinesEnv) {
 		t.Errorf("state = %+v, want epoch %d and a host boot", s, spec.Epoch)
 	}
 	must(t, ms.Start(ctx, spec)) // stays as it is
+	waitReady(t, env, spec.ID)
 
 	must(t, ms.Stop(ctx, wire.MachineStop{MachineRef: spec.MachineRef, GraceMS: 5000}))
 	WaitPower(t, ms, spec.ID, cloud.PowerOff)
@@ -161,6 +174,7 @@ func machinesReboot(t *testing.T, env MachinesEnv) {
 	ctx, ms := t.Context(), env.Machines
 	spec := Spec(env.Volume(t))
 	must(t, ms.Start(ctx, spec))
+	waitReady(t, env, spec.ID)
 	must(t, ms.Reboot(ctx, spec.MachineRef))
 	WaitPower(t, ms, spec.ID, cloud.PowerOn)
 	must(t, ms.Stop(ctx, hardStop(spec)))
