@@ -128,10 +128,10 @@ func (t *tree) lacks() (names []string) {
 	return names
 }
 
-// homes opens the "tasks" files of the v1 cgroups that the calling thread is in,
-// in the order of group.tasks.
+// homes opens the "tasks" files of the v1 cgroups that this process is in, in
+// the order of group.tasks.
 func (t *tree) homes() ([]int, error) {
-	b, err := os.ReadFile("/proc/thread-self/cgroup")
+	b, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return nil, err
 	}

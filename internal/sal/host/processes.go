@@ -71,7 +71,7 @@ type Processes struct {
 	cfg     Config
 	tree    *tree
 	groups  *groups
-	spawner *spawner
+	spawner spawner
 	null    *os.File
 	denied  error // why nothing can run at all
 
@@ -80,7 +80,8 @@ type Processes struct {
 }
 
 // New prepares the cgroups and folders, and marks every descriptor of this
-// process from 3 up as not to be inherited by programs that it starts. The caller calls Close when no command
+// process from 3 up as not to be inherited by programs that it starts; it sets
+// this process's umask to 022, which commands inherit. The caller calls Close when no command
 // runs any more. An agent that is not root gets a driver that refuses every
 // command with cloud.Denied, so that it can still serve everything else.
 func New(cfg Config) (*Processes, error) {
@@ -110,6 +111,7 @@ func newProcesses(cfg Config, m mounts) (*Processes, error) {
 	if err != nil {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the agent's descriptors cannot be kept from commands")
 	}
+	unix.Umask(0o022)
 	if p.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func newProcesses(cfg Config, m mounts) (*Processes, error) {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the host's cgroups cannot be used")
 	}
 	p.groups = &groups{tree: p.tree, prefix: strconv.FormatInt(time.Now().UnixNano(), 36) + "-"}
-	if p.spawner, err = newSpawner(p.tree); err != nil {
+	if p.spawner.homes, err = p.tree.homes(); err != nil {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the host's cgroups cannot be entered")
 	}
 	return p, nil
