@@ -31,6 +31,8 @@ type Config struct {
 	PublicURL string // where people reach the controller; for links
 	// AllowPrivateURLs lets images be fetched from private addresses.
 	AllowPrivateURLs bool
+	// MaxImage is the largest file of an image in bytes; 0 is MaxImage.
+	MaxImage int64
 	// Retention of finished jobs.
 	JobDays int
 }
@@ -42,6 +44,8 @@ type Control struct {
 	ops  *op.Engine
 	feed *feed
 	inst *installation
+
+	images imageBodies
 }
 
 // New returns the rules over the store: it reads or makes the installation's
@@ -54,6 +58,10 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	if c.JobDays == 0 {
 		c.JobDays = 30
 	}
+	if c.MaxImage == 0 {
+		c.MaxImage = MaxImage
+	}
+	c.images.fetches = newFetches()
 	c.jobs = job.NewQueue(cfg.DB, c.ID, cfg.Log, job.Hooks{
 		Finished: c.jobsFinished, Script: c.wireScript, StoreLog: c.storeLog, LogStored: c.feed.log,
 	})
