@@ -21,7 +21,7 @@ var ImageTransitions = Transitions[ImageState]{
 	ImageCreating: {ImageReady, ImageFailed},
 	ImageReady:    {ImageDisabled, ImageDeleted},
 	ImageDisabled: {ImageReady, ImageDeleted},
-	ImageFailed:   {ImageDeleted},
+	ImageFailed:   {ImageCreating, ImageDeleted}, // creating: its operation is tried again
 }
 
 // Transitional reports whether the state needs a live operation.

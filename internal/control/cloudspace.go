@@ -40,7 +40,7 @@ func (c *Control) CreateCloudspace(ctx context.Context, r *Request, in NewClouds
 		if _, err := ch.active(a.ID); err != nil {
 			return err
 		}
-		l, err := findLocation(ch.Tx, in.Location)
+		l, err := locationOr(ch.Tx, in.Location)
 		if err != nil {
 			return err
 		}
@@ -77,13 +77,10 @@ func (ch *change) createCloudspace(a cloud.AccountID, l cloud.LocationID, name, 
 	return s, ch.event("cloudspace.create", cloudspaceSubject(s), nil, s)
 }
 
-// findLocation takes an id or a name; "" is the only location there is.
-func findLocation(tx *store.Tx, ref string) (*cloud.Location, error) {
-	switch {
-	case cloud.IsID(ref):
-		return tx.Location(cloud.LocationID(ref))
-	case ref != "":
-		return tx.LocationNamed(ref)
+// locationOr returns the location by id or name; "" is the only one there is.
+func locationOr(tx *store.Tx, ref string) (*cloud.Location, error) {
+	if ref != "" {
+		return findLocation(tx, ref)
 	}
 	list, _, err := tx.Locations(store.Query{Limit: 2, Visible: store.Everything})
 	if err != nil {

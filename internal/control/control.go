@@ -31,6 +31,8 @@ type Config struct {
 	PublicURL string // where people reach the controller; for links
 	// AllowPrivateURLs lets images be fetched from private addresses.
 	AllowPrivateURLs bool
+	// MaxImage is the largest file of an image in bytes; 0 is MaxImage.
+	MaxImage int64
 	// Retention of finished jobs.
 	JobDays int
 	// MaxTokenAge is the longest life of a token; 0 lets tokens live for ever.
@@ -46,6 +48,7 @@ type Control struct {
 	streams streams
 	inst    *installation
 	auth    *credentials
+	images  imageBodies
 }
 
 // New returns the rules over the store: it reads or makes the installation's
@@ -58,17 +61,22 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	if c.JobDays == 0 {
 		c.JobDays = 30
 	}
-	c.jobs = job.NewQueue(cfg.DB, c.ID, cfg.Log, job.Hooks{
-		Finished: c.jobsFinished, Script: c.wireScript, StoreLog: c.storeLog, LogStored: c.feed.log,
-	})
-	c.ops = op.NewEngine(cfg.DB, c.jobs, c.ID, cfg.Log)
-	c.ops.Event = c.operationEvent
-	c.defineOperations()
+	if c.MaxImage == 0 {
+		c.MaxImage = MaxImage
+	}
+	c.images.fetches = newFetches()
 	inst, err := loadInstallation(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("installation's keys: %w", err)
 	}
 	c.inst = inst
+	c.jobs = job.NewQueue(cfg.DB, c.ID, cfg.Log, job.Hooks{
+		Finished: c.jobsFinished, Script: c.wireScript, StoreLog: c.storeLog, LogStored: c.feed.log,
+		Trust: []string{inst.sign.VerifyKey().String()},
+	})
+	c.ops = op.NewEngine(cfg.DB, c.jobs, c.ID, cfg.Log)
+	c.ops.Event = c.operationEvent
+	c.defineOperations()
 	return c, nil
 }
 

@@ -10,4 +10,5 @@ func (c *Control) defineOperations() {
 	}
 	c.ops.Define(c.cloudspaceDelete())
 	c.ops.Define(c.fanOut())
+	c.defineImages()
 }

@@ -83,14 +83,11 @@ func (ch *change) resolveRun(in *Run) error {
 		return cloud.FieldErrorf("command", "give either a command or a script")
 	}
 	if in.Script != "" {
-		sc, err := findScript(ch.Tx, in.Script)
+		sc, err := ch.r.scriptToRun(ch.Tx, "", in.Script, in.Args)
 		if err != nil {
 			return err
 		}
 		in.ScriptID = sc.ID
-		if err := checkScriptArgs(sc, in.Args); err != nil {
-			return err
-		}
 	}
 	if in.TimeoutMS < 0 || in.StopAfter < 0 {
 		return cloud.FieldErrorf("timeout_ms", "and stop_after must not be negative")

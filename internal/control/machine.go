@@ -64,9 +64,12 @@ func (c *Control) CreateMachine(ctx context.Context, r *Request, in NewMachine) 
 
 // newMachine checks the input and makes the row, not yet placed.
 func (ch *change) newMachine(s *cloud.Cloudspace, in NewMachine) (*cloud.Machine, error) {
-	img, err := findImage(ch.Tx, s.AccountID, in.Image)
+	img, err := usableImage(ch.Tx, s.AccountID, in.Image)
 	if err != nil {
 		return nil, err
+	}
+	if in.Size == "" {
+		return nil, cloud.FieldErrorf("size", "is required")
 	}
 	size, err := findSize(ch.Tx, in.Size)
 	if err != nil {
@@ -99,20 +102,12 @@ func (ch *change) newMachine(s *cloud.Cloudspace, in NewMachine) (*cloud.Machine
 	return m, err
 }
 
-// findImage returns a ready image that the account may use.
-func findImage(tx *store.Tx, account cloud.AccountID, ref string) (*cloud.Image, error) {
-	var img *cloud.Image
-	var err error
-	switch {
-	case ref == "":
+// usableImage returns a ready image that the account may use.
+func usableImage(tx *store.Tx, account cloud.AccountID, ref string) (*cloud.Image, error) {
+	if ref == "" {
 		return nil, cloud.FieldErrorf("image", "is required")
-	case cloud.IsID(ref):
-		img, err = tx.Image(cloud.ImageID(ref))
-	default:
-		if img, err = tx.ImageNamed(account, ref); cloud.Is(err, cloud.NotFound) {
-			img, err = tx.ImageNamed("", ref)
-		}
 	}
+	img, err := findImage(tx, account, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -123,16 +118,6 @@ func findImage(tx *store.Tx, account cloud.AccountID, ref string) (*cloud.Image,
 		return nil, cloud.StateErrorf(string(img.State), "image %s is %s; only a ready one can be used", img.Name, img.State)
 	}
 	return img, nil
-}
-
-func findSize(tx *store.Tx, ref string) (*cloud.Size, error) {
-	if ref == "" {
-		return nil, cloud.FieldErrorf("size", "is required")
-	}
-	if cloud.IsID(ref) {
-		return tx.Size(cloud.SizeID(ref))
-	}
-	return tx.SizeNamed(ref)
 }
 
 // sshKeys replaces names of the account's keys by the keys.
@@ -310,12 +295,6 @@ func (c *Control) UpdateMachine(ctx context.Context, r *Request, ref MachineRef,
 		return err
 	})
 	return m, o, err
-}
-
-func set[T any](to *T, v *T) {
-	if v != nil {
-		*to = *v
-	}
 }
 
 // resize is the input of machine.resize.

@@ -46,7 +46,7 @@ func (c *Control) CreateJoinToken(ctx context.Context, r *Request, in NewJoinTok
 		if len(in.Roles) == 0 {
 			in.Roles = cloud.Roles
 		}
-		l, err := findLocation(ch.Tx, in.Location)
+		l, err := locationOr(ch.Tx, in.Location)
 		if err != nil {
 			return err
 		}

@@ -99,19 +99,7 @@ func noRoom(candidates []cloud.Candidate) error {
 }
 
 func allNodes(tx *store.Tx) ([]cloud.Node, error) {
-	var all []cloud.Node
-	q := store.Query{Limit: store.MaxLimit, Visible: store.Everything}
-	for {
-		page, next, err := tx.Nodes(q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" {
-			return all, nil
-		}
-		q.Cursor = next
-	}
+	return allOf(tx.Nodes, store.Query{Visible: store.Everything})
 }
 
 // rejects says why the node cannot take the machine, "" if it can, and how much

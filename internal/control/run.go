@@ -16,6 +16,7 @@ func (c *Control) Run(ctx context.Context) error {
 	var all error
 	for _, loop := range []func(context.Context) error{
 		c.jobs.Run, c.ops.Run, c.numberEvents, c.watchNodes,
+		c.keepCredentials, c.fetchImages, c.clearLeftovers, c.retain, c.fireSchedules,
 	} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil {

@@ -67,7 +67,9 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, id cloud.NodeI
 	a.take(x)
 }
 
-func acceptsZstd(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept-Encoding"), "zstd") }
+func acceptsZstd(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept-Encoding"), "zstd")
+}
 
 // take passes one exchange on. Its answer may come now or later, from another
 // goroutine, which then waits for the next request.

@@ -51,3 +51,9 @@ func (tx *Tx) LockCloudspace(id cloud.CloudspaceID) error {
 	_, err := tx.exec("UPDATE cloudspaces SET version = version WHERE id = ?", id)
 	return err
 }
+
+// CloudspaceEvenDeleted returns the cloudspace, deleted or not: nodes may still
+// hold its network.
+func (tx *Tx) CloudspaceEvenDeleted(id cloud.CloudspaceID) (*cloud.Cloudspace, error) {
+	return cloudspaces.get(tx, id, "id = ?", id)
+}

@@ -39,3 +39,15 @@ func (tx *Tx) ImageNamed(account cloud.AccountID, name string) (*cloud.Image, er
 func (tx *Tx) ImageByContent(sha256 string) (*cloud.Image, error) {
 	return images.get(tx, sha256, "sha256 = ? AND state IN ('ready', 'disabled') ORDER BY id LIMIT 1", sha256)
 }
+
+// ImageBodyUsed reports whether an image needs the body with the checksum: one
+// that exists, or is being made.
+func (tx *Tx) ImageBodyUsed(sha256 string) (bool, error) {
+	var n int64
+	err := tx.queryRow("SELECT count(*) FROM images WHERE sha256 = ? AND state IN ('creating', 'ready', 'disabled')", sha256).Scan(&n)
+	return n > 0, tx.d.translate(err)
+}
+
+// LockImageBodies makes other transactions that lock them wait for this one: an
+// image's row and the removal of its body must not cross.
+func (tx *Tx) LockImageBodies() error { return tx.SetSetting("images.lock", "") }

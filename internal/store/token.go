@@ -95,9 +95,3 @@ func (tx *Tx) SessionsOf(user cloud.UserID, q Query) ([]cloud.Session, string, e
 func (tx *Tx) EndSessionsOf(user cloud.UserID, keep cloud.SessionID) error {
 	return sessions.deleteAll(tx, "user_id = ? AND id <> ?", user, keep)
 }
-
-// ForgetSessions removes the rows of sessions that expired before the time.
-func (tx *Tx) ForgetSessions(before cloud.Time) error {
-	_, err := tx.exec("DELETE FROM sessions WHERE expires_at < ?", before)
-	return err
-}
