@@ -31,7 +31,7 @@ var MachineTransitions = Transitions[MachineState]{
 	MachineRebooting: {MachineRunning, MachineStopped, MachineDeleting},
 	MachineResizing:  {MachineStopped, MachineDeleting},
 	MachineDeleting:  {MachineDeleted, MachineFailed},
-	MachineFailed:    {MachineDeleting},
+	MachineFailed:    {MachineCreating, MachineDeleting}, // creating again: the operation's retry
 }
 
 // Transitional reports whether the state needs a live operation.
@@ -137,7 +137,7 @@ var DiskTransitions = Transitions[DiskState]{
 	DiskReady:    {DiskResizing, DiskDeleting},
 	DiskResizing: {DiskReady, DiskDeleting},
 	DiskDeleting: {DiskDeleted, DiskFailed},
-	DiskFailed:   {DiskDeleting},
+	DiskFailed:   {DiskCreating, DiskDeleting},
 }
 
 // Transitional reports whether the state needs a live operation.

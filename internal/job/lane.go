@@ -209,3 +209,22 @@ func (q *Queue) Reload(ctx context.Context) error {
 	}
 	return nil
 }
+
+// unblock tries the jobs that wait for a key again, for keys that another
+// controller's agent gave free.
+func (q *Queue) unblock() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.lanes {
+		if len(l.blocked) == 0 {
+			continue
+		}
+		for key, list := range l.blocked {
+			for _, j := range list {
+				l.put(j)
+			}
+			delete(l.blocked, key)
+		}
+		q.wakeLane(l)
+	}
+}

@@ -40,7 +40,7 @@ type Queue struct {
 	lanes    map[string]*lane
 	sessions map[cloud.NodeID]*session
 	seen     map[cloud.NodeID]cloud.Time // heard since the last flush
-	waiters  map[cloud.JobID][]chan struct{}
+	waiters  Waiters[cloud.JobID]
 	pumps    sync.WaitGroup
 	closed   bool
 }
@@ -52,7 +52,6 @@ func NewQueue(db *store.DB, me cloud.ControllerID, log *slog.Logger, hooks Hooks
 		lanes:    map[string]*lane{},
 		sessions: map[cloud.NodeID]*session{},
 		seen:     map[cloud.NodeID]cloud.Time{},
-		waiters:  map[cloud.JobID][]chan struct{}{},
 	}
 }
 
@@ -73,6 +72,7 @@ func (q *Queue) Run(ctx context.Context) error {
 			q.flushSeen(ctx)
 		}
 		if n%10 == 0 {
+			q.unblock()
 			if err := q.expire(ctx); err != nil && ctx.Err() == nil {
 				q.log.Error("free jobs of silent nodes", "err", err)
 			}
@@ -201,10 +201,7 @@ func (q *Queue) finished(tx *store.Tx, done []cloud.Job) error {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		for i := range done {
-			for _, c := range q.waiters[done[i].ID] {
-				close(c)
-			}
-			delete(q.waiters, done[i].ID)
+			q.waiters.End(done[i].ID)
 			q.freeKey(&done[i])
 		}
 	})
@@ -217,40 +214,26 @@ const recheck = time.Second
 // Wait returns the job when it has ended, or as it is when ctx ends first.
 func (q *Queue) Wait(ctx context.Context, id cloud.JobID) (*cloud.Job, error) {
 	for {
-		c := make(chan struct{})
-		q.mu.Lock()
-		q.waiters[id] = append(q.waiters[id], c)
-		q.mu.Unlock()
-		var j *cloud.Job
-		err := q.db.View(context.WithoutCancel(ctx), func(tx *store.Tx) (err error) { j, err = tx.Job(id); return err })
+		j, err := q.waitOnce(ctx, id)
 		if err != nil || j.State.Final() || ctx.Err() != nil {
-			q.unwait(id, c)
 			return j, err
 		}
-		select {
-		case <-c:
-		case <-ctx.Done():
-		case <-time.After(recheck):
-		}
-		q.unwait(id, c)
 	}
 }
 
-func (q *Queue) unwait(id cloud.JobID, c chan struct{}) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	list := q.waiters[id]
-	for i := range list {
-		if list[i] == c {
-			list = append(list[:i], list[i+1:]...)
-			break
-		}
+func (q *Queue) waitOnce(ctx context.Context, id cloud.JobID) (j *cloud.Job, err error) {
+	ended, forget := q.waiters.Add(id)
+	defer forget()
+	err = q.db.View(context.WithoutCancel(ctx), func(tx *store.Tx) (err error) { j, err = tx.Job(id); return err })
+	if err != nil || j.State.Final() {
+		return j, err
 	}
-	if len(list) == 0 {
-		delete(q.waiters, id)
-	} else {
-		q.waiters[id] = list
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	case <-time.After(recheck):
 	}
+	return j, nil
 }
 
 func (q *Queue) flushSeen(ctx context.Context) {

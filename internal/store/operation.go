@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"atoll/internal/cloud"
 )
 
@@ -71,7 +73,7 @@ func (tx *Tx) ReleaseOperations(owner cloud.ControllerID) error {
 }
 
 // OperationsToWake returns the owner's live operations whose wake time, deadline
-// or cancellation has come.
+// or cancellation has come, or that nothing was heard of for a while.
 func (tx *Tx) OperationsToWake(owner cloud.ControllerID, now cloud.Time) ([]cloud.OperationID, error) {
 	var out []cloud.OperationID
 	err := tx.query(func(scan func(...any) error) error {
@@ -80,11 +82,18 @@ func (tx *Tx) OperationsToWake(owner cloud.ControllerID, now cloud.Time) ([]clou
 		out = append(out, id)
 		return err
 	}, `SELECT id FROM operations WHERE state IN ('running', 'undoing') AND owner = ? AND
-		(cancel_asked AND state = 'running' OR wake_at > 0 AND wake_at <= ? OR deadline > 0 AND deadline <= ?)`, owner, now, now)
+		(cancel_asked AND state = 'running' OR wake_at > 0 AND wake_at <= ? OR state = 'running' AND deadline <= ? OR updated_at < ?)`, owner, now, now, now.Add(-20*time.Second))
 	return out, err
 }
 
 // LiveOperation returns the live operation on the subject, NotFound if there is none.
 func (tx *Tx) LiveOperation(subject string) (*cloud.Operation, error) {
 	return operations.get(tx, subject, "subject_id = ? AND state IN ('running', 'undoing') ORDER BY id LIMIT 1", subject)
+}
+
+// WakeOperation has the operation's owner look at it at once, whichever
+// controller that is; it changes no version.
+func (tx *Tx) WakeOperation(id cloud.OperationID) error {
+	_, err := tx.exec("UPDATE operations SET wake_at = 1 WHERE id = ? AND state IN ('running', 'undoing')", id)
+	return err
 }

@@ -17,6 +17,13 @@ const (
 	ActionHostFacts     = "host.facts"     // no arguments; answers cloud.NodeFacts
 )
 
+// Failure is the result of a built-in action that failed: the error's kind and
+// field; its message is the result's Error.
+type Failure struct {
+	Kind  cloud.ErrorKind `json:"kind"`
+	Field string          `json:"field,omitempty"`
+}
+
 // ImageArgs is an image to have in the cache.
 type ImageArgs struct {
 	SHA256 string `json:"sha256"`

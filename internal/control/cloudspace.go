@@ -1,0 +1,343 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"atoll/internal/authz"
+	"atoll/internal/cloud"
+	"atoll/internal/op"
+	"atoll/internal/store"
+	"atoll/internal/wire"
+)
+
+func cloudspaceTarget(s *cloud.Cloudspace) target {
+	return target{kind: cloud.KindCloudspace, name: s.Name, account: s.AccountID, cloudspace: s.ID}
+}
+
+func cloudspaceSubject(s *cloud.Cloudspace) subject {
+	return subject{cloud.KindCloudspace, string(s.ID), s.Name, s.AccountID, s.ID}
+}
+
+// NewCloudspace is what a cloudspace is made from. Account and Location are ids
+// or names; an empty Location takes the only one there is.
+type NewCloudspace struct {
+	Account, Location, Name, Network string
+}
+
+// CreateCloudspace makes a cloudspace. Its gateway is made with its first machine.
+func (c *Control) CreateCloudspace(ctx context.Context, r *Request, in NewCloudspace) (*cloud.Cloudspace, error) {
+	var s *cloud.Cloudspace
+	err := c.change(ctx, r, "cloudspace.create", func(ch *change) (err error) {
+		a, err := findAccount(ch.Tx, in.Account)
+		if err != nil {
+			return err
+		}
+		if err := r.allow(authz.Create, target{kind: cloud.KindCloudspace, name: in.Name, account: a.ID}); err != nil {
+			return hideIn(err, r, target{kind: cloud.KindAccount, name: in.Account, account: a.ID})
+		}
+		if _, err := ch.active(a.ID); err != nil {
+			return err
+		}
+		l, err := findLocation(ch.Tx, in.Location)
+		if err != nil {
+			return err
+		}
+		s, err = ch.createCloudspace(a.ID, l.ID, in.Name, in.Network)
+		return err
+	})
+	return s, err
+}
+
+// hideIn turns a refusal into NotFound of the parent if the caller may not know
+// that the parent exists.
+func hideIn(err error, r *Request, parent target) error {
+	if hidden := r.allow(authz.Read, parent); hidden != nil {
+		return hidden
+	}
+	return err
+}
+
+func (ch *change) createCloudspace(a cloud.AccountID, l cloud.LocationID, name, network string) (*cloud.Cloudspace, error) {
+	if network == "" {
+		network = cloud.DefaultNetwork
+	}
+	s := &cloud.Cloudspace{ID: cloud.NewID[cloud.CloudspaceID](), AccountID: a, LocationID: l, Name: name, State: cloud.CloudspaceActive, Network: network}
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.NetworkNum, err = ch.Next("network"); err != nil {
+		return nil, err
+	}
+	if err := ch.CreateCloudspace(s); err != nil {
+		return nil, err
+	}
+	return s, ch.event("cloudspace.create", cloudspaceSubject(s), nil, s)
+}
+
+// findAccount, findLocation and their like take an id or a name.
+func findAccount(tx *store.Tx, ref string) (*cloud.Account, error) {
+	if cloud.IsID(ref) {
+		return tx.Account(cloud.AccountID(ref))
+	}
+	if ref == "" {
+		return nil, cloud.FieldErrorf("account", "is required")
+	}
+	return tx.AccountNamed(ref)
+}
+
+func findLocation(tx *store.Tx, ref string) (*cloud.Location, error) {
+	switch {
+	case cloud.IsID(ref):
+		return tx.Location(cloud.LocationID(ref))
+	case ref != "":
+		return tx.LocationNamed(ref)
+	}
+	list, _, err := tx.Locations(store.Query{Limit: 2, Visible: store.Everything})
+	if err != nil {
+		return nil, err
+	}
+	if len(list) != 1 {
+		return nil, cloud.FieldErrorf("location", "is required where there is not exactly one")
+	}
+	return &list[0], nil
+}
+
+// findCloudspace returns the cloudspace by id, or by name in the account.
+func findCloudspace(tx *store.Tx, account, ref string) (*cloud.Cloudspace, error) {
+	if cloud.IsID(ref) {
+		return tx.Cloudspace(cloud.CloudspaceID(ref))
+	}
+	if ref == "" {
+		return nil, cloud.FieldErrorf("cloudspace", "is required")
+	}
+	if account == "" {
+		return nil, cloud.FieldErrorf("account", "is required to find cloudspace %q by its name; or give its id", ref)
+	}
+	a, err := findAccount(tx, account)
+	if err != nil {
+		return nil, err
+	}
+	return tx.CloudspaceNamed(a.ID, ref)
+}
+
+// Cloudspace returns the cloudspace by id, or by name in the account.
+func (c *Control) Cloudspace(ctx context.Context, r *Request, account, ref string) (*cloud.Cloudspace, error) {
+	var s *cloud.Cloudspace
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		if s, err = findCloudspace(tx, account, ref); err != nil {
+			return err
+		}
+		return r.allow(authz.Read, cloudspaceTarget(s))
+	})
+	return s, err
+}
+
+// Cloudspaces returns a page of the cloudspaces that the caller may see.
+func (c *Control) Cloudspaces(ctx context.Context, r *Request, q store.Query) (list []cloud.Cloudspace, next string, err error) {
+	err = c.view(ctx, func(tx *store.Tx) error {
+		list, next, err = tx.Cloudspaces(r.query(cloud.KindCloudspace, q))
+		return err
+	})
+	return list, next, err
+}
+
+// RenameCloudspace gives the cloudspace another name; "" keeps it.
+func (c *Control) RenameCloudspace(ctx context.Context, r *Request, account, ref, name string) (*cloud.Cloudspace, error) {
+	var s *cloud.Cloudspace
+	err := c.change(ctx, r, "cloudspace.update", func(ch *change) (err error) {
+		if s, err = ch.cloudspaceFor(authz.Update, account, ref); err != nil {
+			return err
+		}
+		before := *s
+		if name != "" {
+			s.Name = name
+		}
+		if err := s.Validate(); err != nil {
+			return err
+		}
+		if err := ch.UpdateCloudspace(s); err != nil {
+			return err
+		}
+		return ch.event("cloudspace.update", cloudspaceSubject(s), &before, s)
+	})
+	return s, err
+}
+
+// cloudspaceFor finds the cloudspace for a change in it.
+func (ch *change) cloudspaceFor(a authz.Action, account, ref string) (*cloud.Cloudspace, error) {
+	s, err := findCloudspace(ch.Tx, account, ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := ch.r.allow(a, cloudspaceTarget(s)); err != nil {
+		return nil, err
+	}
+	if _, err := ch.active(s.AccountID); err != nil {
+		return nil, err
+	}
+	return s, ch.match(cloud.KindCloudspace, s.Name, s.Version)
+}
+
+// DeleteCloudspace removes the cloudspace with its network. It must be empty.
+func (c *Control) DeleteCloudspace(ctx context.Context, r *Request, account, ref string) (*cloud.Operation, error) {
+	var o *cloud.Operation
+	err := c.change(ctx, r, "cloudspace.delete", func(ch *change) error {
+		s, err := ch.cloudspaceFor(authz.Delete, account, ref)
+		if err != nil {
+			return err
+		}
+		if err := ch.LockCloudspace(s.ID); err != nil {
+			return err
+		}
+		machines, err := ch.MachinesIn(s.ID)
+		if err != nil {
+			return err
+		}
+		if len(machines) > 0 {
+			return cloud.StateErrorf(string(s.State), "cloudspace %s still has %d machines (%s, …); delete them first", s.Name, len(machines), machines[0].Name)
+		}
+		if err := cloud.CloudspaceTransitions.Check(cloud.KindCloudspace, s.Name, s.State, cloud.CloudspaceDeleting); err != nil {
+			return err
+		}
+		o = &cloud.Operation{
+			ID: cloud.NewID[cloud.OperationID](), Kind: "cloudspace.delete", AccountID: s.AccountID, CloudspaceID: s.ID,
+			SubjectKind: cloud.KindCloudspace, SubjectID: string(s.ID), SubjectName: s.Name,
+		}
+		s.State, s.OperationID = cloud.CloudspaceDeleting, o.ID
+		if err := ch.UpdateCloudspace(s); err != nil {
+			return err
+		}
+		if err := ch.event("cloudspace.delete", cloudspaceSubject(s), s, nil); err != nil {
+			return err
+		}
+		o, err = ch.start(o)
+		return err
+	})
+	return o, err
+}
+
+func (c *Control) cloudspaceDelete() op.Definition {
+	return op.Definition{
+		Kind: "cloudspace.delete", Limit: opLimit,
+		Steps: []op.Step{{Name: "remove network", Do: func(s *op.Scope) error {
+			cs, err := s.Tx.Cloudspace(s.Op.CloudspaceID)
+			if err != nil {
+				return err
+			}
+			return removeNetwork(s, cs)
+		}}},
+		Settled: func(s *op.Scope, cause *cloud.Error) error {
+			cs, err := s.Tx.Cloudspace(s.Op.CloudspaceID)
+			if err != nil {
+				return err
+			}
+			cs.State, cs.OperationID = cloud.CloudspaceDeleted, ""
+			if cause != nil {
+				cs.State, cs.Reason = cloud.CloudspaceFailed, cause.Message
+				return s.Tx.UpdateCloudspace(cs)
+			}
+			if cs.DeletedAt, err = s.Tx.Now(); err != nil {
+				return err
+			}
+			if err := s.Tx.DeleteMembershipsUnder(cs.ID, ""); err != nil {
+				return err
+			}
+			return s.Tx.UpdateCloudspace(cs)
+		},
+	}
+}
+
+// jobOf makes a built-in job on a node.
+func jobOf(node cloud.NodeID, action, queue string, args any) (cloud.Job, error) {
+	b, err := json.Marshal(args)
+	return cloud.Job{
+		Action: action, TargetNode: node, Queue: queue, Args: b, Idempotent: true, MaxAttempts: 3, Retention: cloud.KeepFailures,
+	}, err
+}
+
+// ensureNetwork has the cloudspace's node make the network as the rows say now.
+// Specifications of one cloudspace go one after the other.
+func ensureNetwork(s *op.Scope, id cloud.CloudspaceID, name string) error {
+	_, err := s.NamedJob(name, func() (cloud.Job, error) {
+		spec, node, err := nextNetworkSpec(s.Tx, id)
+		if err != nil {
+			return cloud.Job{}, err
+		}
+		j, err := jobOf(node, wire.ActionNetworkEnsure, cloud.QueueHypervisor, spec)
+		j.Key = "network:" + string(id)
+		return j, err
+	})
+	var e *cloud.Error
+	if errors.As(err, &e) && e.Kind == cloud.Conflict && e.Field == "" {
+		return nil // our generation is stale: a newer specification, which has our rows too, was faster
+	}
+	return err
+}
+
+// nextNetworkSpec is the whole network as the rows say, under the next generation.
+func nextNetworkSpec(tx *store.Tx, id cloud.CloudspaceID) (*wire.NetworkSpec, cloud.NodeID, error) {
+	if err := tx.LockCloudspace(id); err != nil {
+		return nil, "", err
+	}
+	cs, err := tx.Cloudspace(id)
+	if err != nil {
+		return nil, "", err
+	}
+	if cs.NodeID == "" {
+		return nil, "", cloud.StateErrorf(string(cs.State), "cloudspace %s has no gateway", cs.Name)
+	}
+	cs.NetworkGeneration++
+	if err := tx.UpdateCloudspace(cs); err != nil {
+		return nil, "", err
+	}
+	spec := &wire.NetworkSpec{ID: cs.ID, Number: cs.NetworkNum, Generation: cs.NetworkGeneration, CIDR: cs.Network, Domain: cs.Name + ".internal"}
+	machines, err := tx.MachinesIn(id)
+	if err != nil {
+		return nil, "", err
+	}
+	addresses := map[cloud.MachineID]string{}
+	for i := range machines {
+		m := &machines[i]
+		if m.State == cloud.MachineFailed || m.State == cloud.MachineDeleting {
+			continue
+		}
+		addresses[m.ID] = m.Address
+		spec.Leases = append(spec.Leases, wire.Lease{MAC: m.MAC, Address: m.Address, Hostname: m.Name})
+	}
+	forwards, err := tx.PortForwardsIn(id)
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range forwards {
+		f := &forwards[i]
+		if address := addresses[f.MachineID]; address != "" && (f.State == cloud.PortForwardCreating || f.State == cloud.PortForwardActive) {
+			spec.Forwards = append(spec.Forwards, wire.Forward{Protocol: f.Protocol, PublicPort: f.PublicPort, Address: address, Port: f.Port})
+		}
+	}
+	return spec, cs.NodeID, nil
+}
+
+// removeNetwork has the node remove the cloudspace's network; what it does not
+// remove becomes a leftover.
+func removeNetwork(s *op.Scope, cs *cloud.Cloudspace) error {
+	if cs.NodeID == "" {
+		return nil
+	}
+	err := s.UndoJob("network", func() (cloud.Job, error) {
+		j, err := jobOf(cs.NodeID, wire.ActionNetworkDelete, cloud.QueueHypervisor, wire.NetworkRef{ID: cs.ID, Number: cs.NetworkNum})
+		j.Key = "network:" + string(cs.ID)
+		return j, err
+	}, cloud.Leftover{NodeID: cs.NodeID, Kind: cloud.LeftoverNetwork, ObjectID: string(cs.ID), Epoch: cs.NetworkNum})
+	if err != nil {
+		return err
+	}
+	cs, err = s.Tx.Cloudspace(cs.ID)
+	if err != nil {
+		return err
+	}
+	cs.NodeID = ""
+	return s.Tx.UpdateCloudspace(cs)
+}

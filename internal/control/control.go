@@ -1,0 +1,159 @@
+// Package control is the rules: for each kind one file that authorises,
+// validates, changes rows in one transaction and starts operations. It opens
+// every transaction.
+//
+// It must never speak HTTP or SQL, and never touch a node: it records what
+// should be, and jobs and operations make it so.
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"atoll/internal/blob"
+	"atoll/internal/cloud"
+	"atoll/internal/job"
+	"atoll/internal/op"
+	"atoll/internal/pki"
+	"atoll/internal/store"
+)
+
+// Config is what a controller needs to know.
+type Config struct {
+	ID        cloud.ControllerID
+	DB        *store.DB
+	Blobs     *blob.Store
+	Keys      *pki.Keyring
+	Passwords *pki.Passwords
+	Log       *slog.Logger
+	PublicURL string // where people reach the controller; for links
+	// AllowPrivateURLs lets images be fetched from private addresses.
+	AllowPrivateURLs bool
+	// Retention of finished jobs.
+	JobDays int
+}
+
+// Control is the rules over one store. It is safe for concurrent use.
+type Control struct {
+	Config
+	jobs *job.Queue
+	ops  *op.Engine
+	feed *feed
+	inst *installation
+}
+
+// New returns the rules over the store: it reads or makes the installation's
+// keys and defines the operations. Call Run to start its loops.
+func New(ctx context.Context, cfg Config) (*Control, error) {
+	c := &Control{Config: cfg, feed: newFeed()}
+	if c.ID == "" {
+		c.ID = cloud.NewID[cloud.ControllerID]()
+	}
+	if c.JobDays == 0 {
+		c.JobDays = 30
+	}
+	c.jobs = job.NewQueue(cfg.DB, c.ID, cfg.Log, job.Hooks{
+		Finished: c.jobsFinished, Script: c.wireScript, StoreLog: c.storeLog, LogStored: c.feed.log,
+	})
+	c.ops = op.NewEngine(cfg.DB, c.jobs, c.ID, cfg.Log)
+	c.ops.Event = c.operationEvent
+	c.defineOperations()
+	inst, err := loadInstallation(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("installation's keys: %w", err)
+	}
+	c.inst = inst
+	return c, nil
+}
+
+// Queue is the dispatcher, for the agents' endpoint.
+func (c *Control) Queue() *job.Queue { return c.jobs }
+
+// Engine is the operation engine, for tests of faults.
+func (c *Control) Engine() *op.Engine { return c.ops }
+
+// Request is who asks, and how.
+type Request struct {
+	User        *cloud.User
+	Memberships []cloud.Membership
+	Credential  string          // id of the token or session, for the audit log
+	ReadOnly    bool            // the token's scope is read
+	Account     cloud.AccountID // the one account that the token is limited to
+	ID          string          // X-Request-Id
+	Address     string          // where the request came from
+	// DryRun asks for the plan: everything is checked and nothing kept, and the
+	// method's error is a *Planned.
+	DryRun bool
+	// IfMatch is the version that a change was made from; 0 for any.
+	IfMatch int64
+}
+
+// System is the request of the controller itself: first start, loops, CLI on
+// the server.
+func System(why string) *Request {
+	return &Request{User: &cloud.User{Name: why, Role: cloud.InstallationAdmin}, ID: why}
+}
+
+// Planned is the "error" of a dry run that would have succeeded.
+type Planned struct{ Plan cloud.Plan }
+
+func (p *Planned) Error() string { return "dry run: " + p.Plan.Action }
+
+// change is one mutation on its way: transaction, request, plan.
+type change struct {
+	*store.Tx
+	c    *Control
+	r    *Request
+	plan *cloud.Plan
+}
+
+// change runs one mutation in one transaction. A dry run does everything and
+// takes it back. A refusal is recorded as an event.
+func (c *Control) change(ctx context.Context, r *Request, action string, fn func(ch *change) error) error {
+	err := c.DB.Update(ctx, func(tx *store.Tx) error {
+		ch := &change{Tx: tx, c: c, r: r, plan: &cloud.Plan{Action: action}}
+		if r.ReadOnly {
+			return cloud.Errorf(cloud.Denied, "this token may only read; make one with the scope full")
+		}
+		if err := fn(ch); err != nil {
+			return err
+		}
+		if r.DryRun {
+			return &Planned{*ch.plan}
+		}
+		return nil
+	})
+	if cloud.Is(err, cloud.Denied) && !r.DryRun {
+		c.refused(ctx, r, action, err)
+	}
+	return err
+}
+
+// view runs reads in one transaction.
+func (c *Control) view(ctx context.Context, fn func(tx *store.Tx) error) error {
+	return c.DB.View(ctx, fn)
+}
+
+// start records an operation on the object, in the object's own transaction.
+func (ch *change) start(o *cloud.Operation) (*cloud.Operation, error) {
+	o.CreatedBy, o.RequestID = string(ch.r.User.ID), ch.r.ID
+	if d := ch.c.ops.Definitions()[o.Kind]; d != nil {
+		for _, s := range d.Steps {
+			ch.plan.Steps = append(ch.plan.Steps, s.Name)
+		}
+	}
+	return o, ch.c.ops.Start(ch.Tx, o)
+}
+
+// match checks the version that the caller's change was made from.
+func (ch *change) match(kind cloud.Kind, name string, version int64) error {
+	if ch.r.IfMatch != 0 && ch.r.IfMatch != version {
+		return cloud.Errorf(cloud.Conflict, "%s %s has version %d now, not %d; read it again", kind, name, version, ch.r.IfMatch)
+	}
+	return nil
+}
+
+// opLimit is how long an operation may take when its kind has no reason for more.
+const opLimit = 30 * time.Minute

@@ -1,0 +1,115 @@
+package control
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"atoll/internal/pki"
+	"atoll/internal/store"
+)
+
+// installation holds the keys of the installation, opened with the master key.
+type installation struct {
+	ca   *pki.CA
+	sign *pki.SigningKey
+}
+
+// The settings that hold them. The private ones are sealed.
+const (
+	settingCACert  = "ca.cert"
+	settingCAKey   = "ca.key"
+	settingSignKey = "sign.key"
+)
+
+func loadInstallation(ctx context.Context, cfg Config) (*installation, error) {
+	inst := &installation{}
+	err := cfg.DB.Update(ctx, func(tx *store.Tx) error {
+		cert, err := tx.Setting(settingCACert)
+		if err != nil {
+			return err
+		}
+		if cert == "" {
+			return inst.make(tx, cfg.Keys)
+		}
+		return inst.open(tx, cfg.Keys, cert)
+	})
+	return inst, err
+}
+
+func (i *installation) make(tx *store.Tx, keys *pki.Keyring) (err error) {
+	if i.ca, err = pki.NewCA("Atoll installation", time.Now()); err != nil {
+		return err
+	}
+	if i.sign, err = pki.NewSigningKey(); err != nil {
+		return err
+	}
+	caKey, err := i.ca.KeyDER()
+	if err != nil {
+		return err
+	}
+	signKey, err := i.sign.KeyDER()
+	if err != nil {
+		return err
+	}
+	if err := tx.SetSetting(settingCACert, string(i.ca.CertPEM())); err != nil {
+		return err
+	}
+	if err := tx.SetSetting(settingCAKey, keys.Seal(caKey, []byte(settingCAKey))); err != nil {
+		return err
+	}
+	return tx.SetSetting(settingSignKey, keys.Seal(signKey, []byte(settingSignKey)))
+}
+
+func (i *installation) open(tx *store.Tx, keys *pki.Keyring, cert string) error {
+	caKey, err := openSetting(tx, keys, settingCAKey)
+	if err != nil {
+		return err
+	}
+	if i.ca, err = pki.ParseCA([]byte(cert), caKey); err != nil {
+		return err
+	}
+	signKey, err := openSetting(tx, keys, settingSignKey)
+	if err != nil {
+		return err
+	}
+	i.sign, err = pki.ParseSigningKey(signKey)
+	return err
+}
+
+func openSetting(tx *store.Tx, keys *pki.Keyring, name string) ([]byte, error) {
+	sealed, err := tx.Setting(name)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := keys.Open(sealed, []byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be opened: is the key file the one that belongs to this database? %w", name, err)
+	}
+	return plain, nil
+}
+
+// controllerCert is how long a controller's certificate holds; a new one is made
+// at each start and when two thirds have passed.
+const controllerCert = 30 * 24 * time.Hour
+
+// CA is the installation's certificate authority.
+func (c *Control) CA() *pki.CA { return c.inst.ca }
+
+// Signer signs the installation's scripts.
+func (c *Control) Signer() *pki.SigningKey { return c.inst.sign }
+
+// ListenerCertificate makes a certificate for the agents' listener under the hosts.
+func (c *Control) ListenerCertificate(hosts []string) (*tls.Certificate, error) {
+	key, err := pki.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := c.inst.ca.IssueController(key.Public(), string(c.ID), hosts, controllerCert, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	out, err := cert.TLS(key)
+	return &out, err
+}

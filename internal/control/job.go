@@ -1,0 +1,183 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+
+	"atoll/internal/authz"
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+	"atoll/internal/wire"
+)
+
+// MaxBatch is how many jobs one call may create.
+const MaxBatch = 1000
+
+// CreateJobs creates jobs for one caller in one transaction: all or none. It is
+// for operators; root code on nodes is theirs alone.
+func (c *Control) CreateJobs(ctx context.Context, r *Request, list []*cloud.Job) error {
+	if len(list) == 0 || len(list) > MaxBatch {
+		return cloud.FieldErrorf("jobs", "must be 1 to %d, not %d", MaxBatch, len(list))
+	}
+	return c.change(ctx, r, "job.create", func(ch *change) error {
+		if err := r.allow(authz.Create, target{kind: cloud.KindJob, name: "here"}); err != nil {
+			return err
+		}
+		nodes := map[cloud.NodeID]bool{}
+		for _, j := range list {
+			if j.TargetNode != "" && !nodes[j.TargetNode] {
+				if _, err := ch.Node(j.TargetNode); err != nil {
+					return err
+				}
+				nodes[j.TargetNode] = true
+			}
+			j.CreatedBy = string(r.User.ID)
+		}
+		if err := c.jobs.Add(ch.Tx, list...); err != nil {
+			return err
+		}
+		s := subject{kind: cloud.KindJob, id: string(list[0].ID), name: list[0].Action}
+		if len(list) > 1 { // a batch call is one event
+			s.name = "batch"
+		}
+		return ch.event("job.create", s, nil, nil)
+	})
+}
+
+// Job returns the job if the caller may see it.
+func (c *Control) Job(ctx context.Context, r *Request, id cloud.JobID) (*cloud.Job, error) {
+	var j *cloud.Job
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		if j, err = tx.Job(id); err != nil {
+			return err
+		}
+		return r.allow(authz.Read, target{kind: cloud.KindJob, name: string(id), account: j.AccountID, cloudspace: j.CloudspaceID})
+	})
+	return j, err
+}
+
+// WaitJob returns the job when it has ended, or as it is when ctx ends.
+func (c *Control) WaitJob(ctx context.Context, r *Request, id cloud.JobID) (*cloud.Job, error) {
+	if _, err := c.Job(context.WithoutCancel(ctx), r, id); err != nil {
+		return nil, err
+	}
+	return c.jobs.Wait(ctx, id)
+}
+
+// Jobs returns a page of the jobs that the caller may see.
+func (c *Control) Jobs(ctx context.Context, r *Request, q store.Query) (list []cloud.Job, next string, err error) {
+	err = c.view(ctx, func(tx *store.Tx) error {
+		list, next, err = tx.Jobs(r.query(cloud.KindJob, q))
+		return err
+	})
+	return list, next, err
+}
+
+// CancelJob ends a queued job at once and asks the agent of a running one.
+func (c *Control) CancelJob(ctx context.Context, r *Request, id cloud.JobID) error {
+	return c.change(ctx, r, "job.cancel", func(ch *change) error {
+		j, err := ch.Job(id)
+		if err != nil {
+			return err
+		}
+		if err := r.allow(authz.Execute, target{kind: cloud.KindJob, name: string(id), account: j.AccountID, cloudspace: j.CloudspaceID}); err != nil {
+			return err
+		}
+		if err := c.jobs.Cancel(ch.Tx, id, "canceled by "+r.User.Name); err != nil {
+			return err
+		}
+		return ch.event("job.cancel", subject{kind: cloud.KindJob, id: string(id), name: j.Action, account: j.AccountID, cloudspace: j.CloudspaceID}, nil, nil)
+	})
+}
+
+// jobsFinished is called in each transaction that ends jobs: it takes their
+// operations on.
+func (c *Control) jobsFinished(tx *store.Tx, done []cloud.Job) error {
+	for i := range done {
+		if id := done[i].OperationID; id != "" {
+			if err := tx.WakeOperation(id); err != nil {
+				return err
+			}
+			tx.Notify()
+			tx.OnCommit(func() { c.ops.Signal(id) })
+		}
+	}
+	return nil
+}
+
+// logKey is the prefix of a job's output segments.
+func logKey(id cloud.JobID) string { return "logs/" + string(id) }
+
+// storeLog keeps a chunk of a job's output. A chunk that comes twice is stored
+// over itself.
+func (c *Control) storeLog(ctx context.Context, chunk wire.LogChunk) error {
+	return c.Blobs.WriteSegment(ctx, logKey(chunk.ID), chunk.Sequence, []byte(chunk.Data))
+}
+
+// JobLog writes the job's output as lines of JSON (wire.LogLine) from the offset
+// in bytes on; with follow it goes on until the job has ended or ctx ends.
+func (c *Control) JobLog(ctx context.Context, r *Request, id cloud.JobID, offset int64, follow bool, w io.Writer) error {
+	if _, err := c.Job(ctx, r, id); err != nil {
+		return err
+	}
+	news, stop := c.feed.followLogs(id)
+	defer stop()
+	for {
+		j, err := c.Job(ctx, r, id) // before reading: what is written later is seen again
+		if err != nil {
+			return err
+		}
+		n, err := c.copyLog(ctx, j, offset, w)
+		if err != nil {
+			return err
+		}
+		offset += n
+		if j.State.Final() || !follow {
+			return nil
+		}
+		wait, cancel := context.WithTimeout(ctx, logCheck)
+		select {
+		case <-news:
+		case <-wait.Done():
+		}
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// copyLog writes what is stored from the offset on. Short output is in the job's
+// row alone.
+func (c *Control) copyLog(ctx context.Context, j *cloud.Job, offset int64, w io.Writer) (int64, error) {
+	if j.Segments == 0 {
+		if !j.State.Final() || j.Output == "" {
+			return 0, nil
+		}
+		text := inlineLog(j)
+		if offset >= int64(len(text)) {
+			return 0, nil
+		}
+		n, err := w.Write(text[offset:])
+		return int64(n), err
+	}
+	rd, _, err := c.Blobs.OpenSegments(ctx, logKey(j.ID), offset)
+	if err != nil {
+		return 0, err
+	}
+	defer rd.Close()
+	return io.Copy(w, rd)
+}
+
+// inlineLog gives the output kept in the row the form of a stored segment.
+func inlineLog(j *cloud.Job) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	for line := range bytes.Lines([]byte(j.Output)) {
+		text := string(bytes.TrimRight(line, "\r\n"))
+		enc.Encode(wire.LogLine{At: j.FinishedAt, Level: 5, Text: text}) // a bytes.Buffer does not fail
+	}
+	return b.Bytes()
+}

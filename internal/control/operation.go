@@ -1,0 +1,92 @@
+package control
+
+import (
+	"context"
+
+	"atoll/internal/authz"
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+)
+
+func operationTarget(o *cloud.Operation) target {
+	t := target{kind: cloud.KindOperation, name: string(o.ID), account: o.AccountID, cloudspace: o.CloudspaceID}
+	if o.SubjectKind == cloud.KindMachine {
+		t.machine = cloud.MachineID(o.SubjectID)
+	}
+	return t
+}
+
+// Operation returns the operation if the caller may see it.
+func (c *Control) Operation(ctx context.Context, r *Request, id cloud.OperationID) (*cloud.Operation, error) {
+	var o *cloud.Operation
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		if o, err = tx.Operation(id); err != nil {
+			return err
+		}
+		return r.allow(authz.Read, operationTarget(o))
+	})
+	return o, err
+}
+
+// WaitOperation returns the operation when it has ended, or as it is when ctx ends.
+func (c *Control) WaitOperation(ctx context.Context, r *Request, id cloud.OperationID) (*cloud.Operation, error) {
+	if _, err := c.Operation(context.WithoutCancel(ctx), r, id); err != nil {
+		return nil, err
+	}
+	return c.ops.Wait(ctx, id)
+}
+
+// Operations returns a page of the operations that the caller may see.
+func (c *Control) Operations(ctx context.Context, r *Request, q store.Query) (list []cloud.Operation, next string, err error) {
+	err = c.view(ctx, func(tx *store.Tx) error {
+		list, next, err = tx.Operations(r.query(cloud.KindOperation, q))
+		return err
+	})
+	return list, next, err
+}
+
+// OperationJobs returns the operation's jobs, the children of a fan-out.
+func (c *Control) OperationJobs(ctx context.Context, r *Request, id cloud.OperationID) ([]cloud.Job, error) {
+	if _, err := c.Operation(ctx, r, id); err != nil {
+		return nil, err
+	}
+	var list []cloud.Job
+	err := c.view(ctx, func(tx *store.Tx) (err error) { list, err = tx.JobsOf(id); return err })
+	return list, err
+}
+
+// CancelOperation asks a live operation to undo itself.
+func (c *Control) CancelOperation(ctx context.Context, r *Request, id cloud.OperationID) error {
+	return c.change(ctx, r, "operation.cancel", func(ch *change) error {
+		o, err := ch.Operation(id)
+		if err != nil {
+			return err
+		}
+		if err := r.allow(authz.Execute, operationTarget(o)); err != nil {
+			return err
+		}
+		if err := c.ops.Cancel(ch.Tx, id); err != nil {
+			return err
+		}
+		return ch.event("operation.cancel", subject{cloud.KindOperation, string(id), o.SubjectName, o.AccountID, o.CloudspaceID}, nil, nil)
+	})
+}
+
+// RetryOperation starts a failed operation again, as a new one.
+func (c *Control) RetryOperation(ctx context.Context, r *Request, id cloud.OperationID) (*cloud.Operation, error) {
+	var again *cloud.Operation
+	err := c.change(ctx, r, "operation.retry", func(ch *change) error {
+		o, err := ch.Operation(id)
+		if err != nil {
+			return err
+		}
+		if err := r.allow(authz.Execute, operationTarget(o)); err != nil {
+			return err
+		}
+		if again, err = c.ops.Retry(ch.Tx, id, string(r.User.ID), r.ID); err != nil {
+			return err
+		}
+		return ch.event("operation.retry", subject{cloud.KindOperation, string(again.ID), o.SubjectName, o.AccountID, o.CloudspaceID}, nil, nil)
+	})
+	return again, err
+}
