@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -117,21 +116,21 @@ func (a *Agent) get(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 	resp, err := a.client(id.tls).Do(req)
 	if err != nil {
-		return nil, cloud.Wrap(cloud.Unavailable, err, "fetch %s from the controller: %v", path, err)
+		return nil, cloud.Errorf(cloud.Unavailable, "fetch %s from the controller: %v", path, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp.Body, nil
 	}
 	body, err := readBody(resp)
 	if err != nil {
-		return nil, cloud.Wrap(cloud.Unavailable, err, "fetch %s from the controller: %v", path, err)
+		return nil, cloud.Errorf(cloud.Unavailable, "fetch %s from the controller: %v", path, err)
 	}
 	refused := &statusError{resp.StatusCode, problemOf(body)}
 	kind := cloud.Unavailable
 	if resp.StatusCode == http.StatusNotFound {
 		kind = cloud.NotFound
 	}
-	return nil, cloud.Wrap(kind, refused, "fetch %s: %v", path, refused)
+	return nil, cloud.Errorf(kind, "fetch %s: %v", path, refused)
 }
 
 // commandArgs are the arguments of cloud.ActionCommand.
@@ -168,39 +167,4 @@ func (j *Job) exec(ctx context.Context, cmd sal.Command) error {
 		return err
 	}
 	return j.ended(exit)
-}
-
-// argEnv returns top level arguments as ATOLL_ARG_ variables: texts as they are,
-// all else as JSON.
-func argEnv(args json.RawMessage) []string {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(args, &fields) != nil {
-		return nil
-	}
-	var env []string
-	for name, v := range fields {
-		text := string(v)
-		var s string
-		if json.Unmarshal(v, &s) == nil && text != "null" {
-			text = s
-		}
-		env = append(env, "ATOLL_ARG_"+envName(name)+"="+text)
-	}
-	return env
-}
-
-// envName makes the name fit for a variable: upper case, and _ for what is
-// neither a letter nor a digit.
-func envName(name string) string {
-	b := []byte(name)
-	for i, c := range b {
-		switch {
-		case c >= 'a' && c <= 'z':
-			b[i] = c - 'a' + 'A'
-		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		default:
-			b[i] = '_'
-		}
-	}
-	return string(b)
 }

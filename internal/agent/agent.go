@@ -57,7 +57,10 @@ func DefaultQueues() map[string]int {
 	}
 }
 
-const anyQueue = "*"
+const (
+	anyQueue       = "*"
+	defaultBackoff = 15 * time.Second
+)
 
 // Memory is what the agent of a simulated node keeps in place of files. The
 // instance that follows a simulated crash gets the same one.
@@ -158,7 +161,7 @@ func (a *Agent) configure() error {
 		c.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
 	if c.Backoff == 0 {
-		c.Backoff = 15 * time.Second
+		c.Backoff = defaultBackoff
 	}
 	queues := DefaultQueues()
 	maps.Copy(queues, c.Queues)
@@ -240,6 +243,13 @@ func (a *Agent) end(word bool) {
 	if err := errors.Join(a.journal.close(), a.spool.close()); err != nil {
 		a.log.Error("close the agent's files", "err", err)
 	}
+}
+
+// hangUp closes all connections, as a network that goes away does.
+func (a *Agent) hangUp() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.talk.hangUp()
 }
 
 // Kill ends the agent as kill -9 would: from this moment nothing that it says is

@@ -55,7 +55,7 @@ func (a *Agent) probe(ctx context.Context) {
 	defer cancel()
 	accelerator, err := a.cfg.Node.Machines.Probe(ctx)
 	if err != nil {
-		err = cloud.Wrap(cloud.Unavailable, err, "this node cannot run machines: %s", errorText(err))
+		err = cloud.Errorf(cloud.Unavailable, "this node cannot run machines: %s", errorText(err))
 		a.log.Error("no accelerator works", "err", err)
 	}
 	a.mu.Lock()

@@ -134,7 +134,7 @@ func (a *Agent) Node() cloud.NodeID {
 func (a *Agent) Join(ctx context.Context, token string) error {
 	t, err := pki.ParseJoinToken(token)
 	if err != nil {
-		return cloud.Wrap(cloud.Invalid, err, "%v", err)
+		return cloud.Errorf(cloud.Invalid, "%v", err)
 	}
 	facts, err := a.facts(ctx)
 	if err != nil {
@@ -161,7 +161,7 @@ func joinError(err error) error {
 	var s *statusError
 	switch {
 	case !errors.As(err, &s):
-		return cloud.Wrap(cloud.Unavailable, err, "join: %v", err)
+		return cloud.Errorf(cloud.Unavailable, "join: %v", err)
 	case s.Code == http.StatusUnauthorized || s.Code == http.StatusForbidden:
 		return cloud.Errorf(cloud.Unauthenticated, "join: %s", s.Error())
 	case s.Code < 500:

@@ -5,23 +5,23 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
 
 	"atoll/internal/cloud"
+	"atoll/internal/script"
 	"atoll/internal/wire"
 )
 
 const (
 	chunkBytes = 16 << 10    // a chunk is cut at this size
 	chunkAge   = time.Second // or when its first line is this old
-	maxLine    = 8 << 10     // a longer line is split
 )
 
-// output takes what a job writes: it cuts the lines into chunks for the spool
-// and keeps the last part for the result. A full spool holds its writer back.
+// output takes what a job writes: the script's output protocol makes lines of
+// it, which are cut into chunks for the spool; the last part is kept for the
+// result. A full spool holds the writer back.
 type output struct {
 	ctx   context.Context // the job's
 	ref   wire.JobRef
@@ -29,68 +29,44 @@ type output struct {
 	ready func() // called when a chunk is in the spool
 
 	mu       sync.Mutex
-	lines    io.WriteCloser // splits the bytes and calls line
-	total    int64
-	tail     []byte
+	reader   *script.Writer
+	tail     []byte       // the last lines
 	chunk    bytes.Buffer // lines in JSON
 	sequence int64
-	dropped  int64 // lines that did not fit into the spool
+	dropped  int64 // those that did not fit into the spool
+	stats    []wire.Stat
 	timer    *time.Timer
 	closed   bool
 }
 
 func newOutput(ctx context.Context, ref wire.JobRef, s *spool, ready func()) *output {
 	o := &output{ctx: ctx, ref: ref, spool: s, ready: ready}
-	o.lines = &plain{line: func(text string) { o.line(plainLevel, text) }}
+	o.reader = script.NewWriter(script.Sink{Line: o.line, Stat: func(key string, value float64, typ string) {
+		o.stats = append(o.stats, wire.Stat{Key: key, Value: value, Type: typ})
+	}})
 	return o
 }
 
-// plainLevel is the level of lines that say none.
-const plainLevel = 5
-
-// Write implements io.Writer. It never fails: what a job writes beyond
-// cloud.MaxJobOutput is counted and dropped.
+// Write implements io.Writer. It never fails.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
 		return len(p), nil
 	}
-	room := cloud.MaxJobOutput - o.total
-	o.total += int64(len(p))
-	if room <= 0 {
-		return len(p), nil
-	}
-	kept := p
-	if int64(len(p)) > room {
-		kept = p[:room]
-	}
-	if len(kept) >= cloud.MaxInlineResult {
-		o.tail = append(o.tail[:0], kept[len(kept)-cloud.MaxInlineResult:]...)
-	} else {
-		if n := len(o.tail) + len(kept) - cloud.MaxInlineResult; n > 0 {
-			o.tail = o.tail[:copy(o.tail, o.tail[n:])]
-		}
-		o.tail = append(o.tail, kept...)
-	}
-	if _, err := o.lines.Write(kept); err != nil {
-		return 0, err
-	}
-	if o.total > cloud.MaxJobOutput {
-		o.line(warnLevel, fmt.Sprintf("the output is longer than %d MiB; the rest is dropped", cloud.MaxJobOutput>>20))
-	}
-	return len(p), nil
+	return o.reader.Write(p)
 }
 
-// warnLevel is the level of the agent's own remarks.
-const warnLevel = 2
-
-// line adds one line to the chunk. The caller holds mu.
+// line adds one line. The caller holds mu.
 func (o *output) line(level int, text string) {
+	o.tail = append(append(o.tail, text...), '\n')
+	if n := len(o.tail); n > 4*cloud.MaxInlineResult {
+		o.tail = append(o.tail[:0], o.tail[n-cloud.MaxInlineResult:]...)
+	}
 	enc := json.NewEncoder(&o.chunk)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(wire.LogLine{At: cloud.Now(), Level: level, Text: text}); err != nil {
-		return // a string and two numbers always encode
+		return // a text and two numbers always encode
 	}
 	switch {
 	case o.chunk.Len() >= chunkBytes:
@@ -125,60 +101,33 @@ func (o *output) flush() {
 	o.ready()
 }
 
-// end closes the output and completes the result with it.
-func (o *output) end(r *wire.Result) {
+// close ends the output and completes the result with it. Problem says what is
+// wrong with the output, "" if nothing is.
+func (o *output) close(r *wire.Result) (problem string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed {
-		return
+	if err := o.reader.Close(); err != nil {
+		problem = err.Error()
 	}
-	if err := o.lines.Close(); err != nil && r.Error == "" {
-		r.Error = err.Error()
-	}
-	short := o.sequence == 0 && o.dropped == 0 && o.total <= cloud.MaxInlineResult
-	if short { // the result carries all of it
-		o.chunk.Reset()
+	if o.sequence == 0 && o.dropped == 0 && len(o.tail) <= cloud.MaxInlineResult && o.reader.Bytes() <= cloud.MaxInlineResult {
+		o.chunk.Reset() // the result carries all of it
 	}
 	o.flush()
 	o.closed = true
-	r.Output, r.OutputBytes = strings.ToValidUTF8(string(o.tail), "\uFFFD"), o.total
-	if len(r.Output) > cloud.MaxInlineResult {
-		r.Output = strings.ToValidUTF8(r.Output[len(r.Output)-cloud.MaxInlineResult:], "")
+	if n := len(o.tail); n > cloud.MaxInlineResult {
+		o.tail = o.tail[n-cloud.MaxInlineResult:]
+	}
+	r.Output, r.OutputBytes = strings.ToValidUTF8(string(o.tail), ""), o.reader.Bytes()
+	r.Stats = o.stats
+	result, wrong := o.reader.Result()
+	if r.Result == nil {
+		r.Result = result
+	}
+	if wrong != "" {
+		problem = wrong
 	}
 	if o.dropped > 0 {
-		r.Error = strings.TrimPrefix(fmt.Sprintf("%s; %d lines of output are lost: the node had no room to keep them while the controller was away", r.Error, o.dropped), "; ")
+		problem = fmt.Sprintf("%d lines of output are lost: the node had no room to keep them while the controller was away", o.dropped)
 	}
-}
-
-// plain splits bytes into lines.
-type plain struct {
-	line func(string)
-	rest []byte
-}
-
-// Write implements io.Writer.
-func (p *plain) Write(b []byte) (int, error) {
-	n := len(b)
-	for len(b) > 0 {
-		part, after, whole := bytes.Cut(b, []byte{'\n'})
-		if room := maxLine - len(p.rest); len(part) > room {
-			part, after, whole = b[:room], b[room:], true
-		}
-		p.rest = append(p.rest, part...)
-		if whole {
-			p.line(strings.TrimSuffix(string(p.rest), "\r"))
-			p.rest = p.rest[:0]
-		}
-		b = after
-	}
-	return n, nil
-}
-
-// Close implements io.Closer: an unfinished line is one too.
-func (p *plain) Close() error {
-	if len(p.rest) > 0 {
-		p.line(string(p.rest))
-		p.rest = nil
-	}
-	return nil
+	return problem
 }

@@ -309,21 +309,24 @@ func (a *Agent) runIn(ctx context.Context, t *task) *kept {
 	ctx, stop := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer stop()
 	if err := a.journal.start(k.JobRef, k.StartedAt); err != nil {
-		a.conclude(ctx, k, nil, cloud.Wrap(cloud.Unavailable, err, "the job was not started, because the node cannot record that it does: %v", err))
+		a.conclude(ctx, k, nil, cloud.Errorf(cloud.Unavailable, "the job was not started, because the node cannot record that it does: %v", err))
 		return k
 	}
 	k.journal = true
 	value, err := t.action.run(ctx, j)
-	a.conclude(ctx, k, value, err)
 	if j.output != nil {
-		j.output.end(&k.Result)
+		problem := j.output.close(&k.Result)
 		k.chunks = j.output.sequence > 0
+		if err == nil && problem != "" {
+			err = cloud.Errorf(cloud.Invalid, "%s", problem)
+		}
 	}
+	a.conclude(ctx, k, value, err)
 	if err := a.journal.result(&k.Result); err != nil && !errors.Is(err, errJournalClosed) {
 		a.log.Error("record the end of a job", "job", k.ID, "err", err)
 	}
 	if t.action.changes {
-		a.refreshSoon()
+		a.readInventory(a.work) // so that it goes along with the result
 	}
 	return k
 }

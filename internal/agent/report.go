@@ -1,10 +1,6 @@
 package agent
 
-import (
-	"errors"
-
-	"atoll/internal/wire"
-)
+import "atoll/internal/wire"
 
 // What one exchange carries at most; what is left goes with the next one.
 const (
@@ -136,12 +132,4 @@ func (a *Agent) settle(s *sent, taken bool) {
 	if taken && len(s.logs) > 0 && len(a.jobs.pending) > 0 {
 		a.say()
 	}
-}
-
-// closeErr leaves out what a second close says.
-func closeErr(err error) error {
-	if errors.Is(err, errJournalClosed) {
-		return nil
-	}
-	return err
 }

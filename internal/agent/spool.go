@@ -2,12 +2,14 @@ package agent
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
 	"atoll/internal/cloud"
@@ -173,6 +175,10 @@ func (s *spool) unsent(chunks []wire.LogChunk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.chunks = append(chunks[:len(chunks):len(chunks)], s.chunks...)
+	// Of two exchanges that failed, the older one may come back first.
+	slices.SortStableFunc(s.chunks, func(a, b wire.LogChunk) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Token, b.Token), cmp.Compare(a.Sequence, b.Sequence))
+	})
 }
 
 // waiting reports whether there are chunks to take.

@@ -49,11 +49,7 @@ const (
 // serve makes exchanges until ctx ends. Its error says that the agent cannot go
 // on without its operator.
 func (a *Agent) serve(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.talk.hangUp()
-	})()
+	defer context.AfterFunc(ctx, a.hangUp)()
 	a.mu.Lock()
 	a.talk.back = make(chan struct{}, 1)
 	a.mu.Unlock()
@@ -189,7 +185,6 @@ func (a *Agent) answered(turn int64, ans *wire.Answer) (*batch, bool) {
 	if ans.Resend {
 		a.host.resend()
 	}
-	a.forget(ans.Forget)
 	var b *batch
 	if mine {
 		// Jobs in the answer to an exchange that was replaced come once more: the
@@ -202,6 +197,7 @@ func (a *Agent) answered(turn int64, ans *wire.Answer) (*batch, bool) {
 		b = a.accept(ans.Jobs)
 	}
 	a.cancel(ans.Cancel)
+	a.forget(ans.Forget) // after the jobs: one that is handed over once more is known until now
 	for _, s := range ans.Streams {
 		a.openStream(s)
 	}
