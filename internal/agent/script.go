@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"atoll/internal/cloud"
+	"atoll/internal/sal"
+	"atoll/internal/script"
+	"atoll/internal/wire"
+)
+
+// scriptCache keeps the scripts that the agent has run, by checksum.
+type scriptCache struct {
+	dir string // "" keeps nothing
+}
+
+// maxCached is how many scripts the cache keeps from one start of the agent to the next.
+const maxCached = 256
+
+func runScript(ctx context.Context, j *Job) (any, error) {
+	s := j.Script
+	if s == nil {
+		return nil, cloud.FieldErrorf("script", "is missing in the job")
+	}
+	src, err := j.agent.script(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	args := j.Args
+	if len(args) == 0 {
+		args = []byte("{}")
+	}
+	env, err := script.Env(args)
+	if err != nil {
+		return nil, err
+	}
+	cmd := sal.Command{Argv: []string{"./script"}, Env: env, Stdin: args}
+	if work := j.agent.cfg.WorkDir; work != "" {
+		cmd.Dir = filepath.Join(work, string(j.ID))
+		defer os.RemoveAll(cmd.Dir) //nolint:errcheck // the next start of the agent removes it
+		if err := layOut(cmd.Dir, src); err != nil {
+			return nil, cloud.Errorf(cloud.Unavailable, "script %s cannot be written on this node: %v", s.Name, err)
+		}
+	}
+	return nil, j.exec(ctx, cmd)
+}
+
+// layOut makes the folder with the script.
+func layOut(dir string, src []byte) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "script"), src, 0o755)
+}
+
+// script returns the bytes of a script after its signature was checked.
+func (a *Agent) script(ctx context.Context, s *wire.Script) ([]byte, error) {
+	if err := cloud.ValidateSHA256("script", s.SHA256); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	trust := a.talk.trust
+	a.mu.Unlock()
+	i := slices.IndexFunc(trust, func(t wire.ScriptSigner) bool { return t.KeyID == s.KeyID })
+	if i < 0 {
+		return nil, cloud.Errorf(cloud.Denied, "script %s is signed with the key %q, which this installation does not have", s.Name, s.KeyID)
+	}
+	key := ed25519.PublicKey(trust[i].Key)
+	path := ""
+	if a.scripts.dir != "" {
+		path = filepath.Join(a.scripts.dir, s.SHA256)
+		if src, err := os.ReadFile(path); err == nil && script.Verify(key, src, s.SHA256, s.Signature) == nil {
+			return src, nil
+		}
+	}
+	body, err := a.get(ctx, wire.PathScript+string(s.ID))
+	if err != nil {
+		return nil, err
+	}
+	src, err := io.ReadAll(io.LimitReader(body, script.MaxSize+1))
+	if err = errors.Join(err, body.Close()); err != nil {
+		return nil, cloud.Errorf(cloud.Unavailable, "fetch script %s: %v", s.Name, err)
+	}
+	if err := script.Verify(key, src, s.SHA256, s.Signature); err != nil {
+		return nil, err
+	}
+	if path != "" {
+		if err := a.scripts.keep(path, src); err != nil {
+			a.log.Warn("keep script", "script", s.Name, "err", err)
+		}
+	}
+	return src, nil
+}
+
+func (c *scriptCache) keep(path string, src []byte) error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	f, err := writeFile(path, src)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// clean removes the oldest scripts of a cache that has grown, and the folders
+// that jobs of an earlier agent left in work.
+func (c *scriptCache) clean(work string, log *slog.Logger) {
+	left, err := os.ReadDir(work)
+	for _, e := range left {
+		if cloud.IsID(e.Name()) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(work, e.Name())))
+		}
+	}
+	cached, readErr := os.ReadDir(c.dir)
+	if readErr != nil && !errors.Is(readErr, fs.ErrNotExist) {
+		err = errors.Join(err, readErr)
+	}
+	var infos []fs.FileInfo
+	for _, e := range cached {
+		if i, infoErr := e.Info(); infoErr == nil {
+			infos = append(infos, i)
+		}
+	}
+	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return cmp.Compare(b.ModTime().UnixNano(), a.ModTime().UnixNano()) })
+	for _, i := range infos[min(maxCached, len(infos)):] {
+		err = errors.Join(err, os.Remove(filepath.Join(c.dir, i.Name())))
+	}
+	if err != nil {
+		log.Warn("clean up after an earlier agent", "err", err)
+	}
+}
