@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -25,6 +24,7 @@ import (
 	"atoll/internal/pki"
 	"atoll/internal/sal"
 	"atoll/internal/sal/sim"
+	"atoll/internal/script"
 	"atoll/internal/wire"
 )
 
@@ -419,14 +419,18 @@ func start(t testing.TB, c *controller, cfg Config) (*Agent, func(kill bool)) {
 	return a, end
 }
 
-// signer makes a key that signs scripts, as the controller announces it.
-func signer(t testing.TB) (ed25519.PrivateKey, wire.ScriptSigner) {
+// sign makes a key that signs scripts and a signature of the checksum by it.
+func sign(t testing.TB, sum string) (trust, signature string) {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(nil)
+	key, err := pki.NewSigningKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return private, wire.ScriptSigner{KeyID: "k1", Key: public}
+	signature, err = key.Sign(script.Purpose, script.SignedMessage(sum))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.VerifyKey().String(), signature
 }
 
 // logText returns the text of a job's chunks in the order of their sequence.

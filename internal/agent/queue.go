@@ -346,6 +346,9 @@ func (a *Agent) conclude(ctx context.Context, k *kept, value any, err error) {
 		return
 	}
 	k.State, k.Error = cloud.JobFailed, errorText(err)
+	if k.Result.Result == nil {
+		k.Result.Result = failure(err)
+	}
 	if ctx.Err() == nil {
 		return
 	}
@@ -359,6 +362,20 @@ func (a *Agent) conclude(ctx context.Context, k *kept, value any, err error) {
 	default:
 		k.State = cloud.JobLost
 	}
+}
+
+// failure tells the controller the kind and field of an error.
+func failure(err error) json.RawMessage {
+	f := wire.Failure{Kind: cloud.KindOf(err)}
+	var e *cloud.Error
+	if errors.As(err, &e) {
+		f.Field = e.Field
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return nil // strings always have a JSON form
+	}
+	return b
 }
 
 // errorText is what the controller gets to read of an error: the message of a

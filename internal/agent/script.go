@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"io"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 	"slices"
 
 	"atoll/internal/cloud"
+	"atoll/internal/pki"
 	"atoll/internal/sal"
 	"atoll/internal/script"
 	"atoll/internal/wire"
@@ -70,15 +70,13 @@ func (a *Agent) script(ctx context.Context, s *wire.Script) ([]byte, error) {
 	a.mu.Lock()
 	trust := a.talk.trust
 	a.mu.Unlock()
-	i := slices.IndexFunc(trust, func(t wire.ScriptSigner) bool { return t.KeyID == s.KeyID })
-	if i < 0 {
-		return nil, cloud.Errorf(cloud.Denied, "script %s is signed with the key %q, which this installation does not have", s.Name, s.KeyID)
+	if err := pki.Verify(trust, script.Purpose, script.SignedMessage(s.SHA256), s.Signature); err != nil {
+		return nil, cloud.Wrap(cloud.Denied, err, "script %s is not signed by this installation", s.Name)
 	}
-	key := ed25519.PublicKey(trust[i].Key)
 	path := ""
 	if a.scripts.dir != "" {
 		path = filepath.Join(a.scripts.dir, s.SHA256)
-		if src, err := os.ReadFile(path); err == nil && script.Verify(key, src, s.SHA256, s.Signature) == nil {
+		if src, err := os.ReadFile(path); err == nil && script.CheckContent(src, s.SHA256) == nil {
 			return src, nil
 		}
 	}
@@ -90,7 +88,7 @@ func (a *Agent) script(ctx context.Context, s *wire.Script) ([]byte, error) {
 	if err = errors.Join(err, body.Close()); err != nil {
 		return nil, cloud.Errorf(cloud.Unavailable, "fetch script %s: %v", s.Name, err)
 	}
-	if err := script.Verify(key, src, s.SHA256, s.Signature); err != nil {
+	if err := script.CheckContent(src, s.SHA256); err != nil {
 		return nil, err
 	}
 	if path != "" {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"atoll/internal/pki"
 	"atoll/internal/wire"
 )
 
@@ -31,8 +32,8 @@ type talkState struct {
 	renew    bool          // the controller wants the agent to have a new certificate
 	renewAt  time.Time     // not before this
 	conns    map[*conn]struct{}
-	idle     []*conn // of conns, the last used one last
-	trust    []wire.ScriptSigner
+	idle     []*conn         // of conns, the last used one last
+	trust    []pki.VerifyKey // keys that sign scripts
 }
 
 const (
@@ -178,9 +179,7 @@ func (a *Agent) answered(turn int64, ans *wire.Answer) (*batch, bool) {
 		}
 		return nil, mine
 	}
-	if len(ans.Trust) > 0 {
-		t.trust = ans.Trust
-	}
+	a.learnTrust(ans.Trust)
 	t.renew = t.renew || ans.Renew
 	if ans.Resend {
 		a.host.resend()
@@ -408,4 +407,21 @@ func (a *Agent) busy() bool {
 		}
 	}
 	return false
+}
+
+// learnTrust keeps the keys that sign scripts. The caller holds mu.
+func (a *Agent) learnTrust(texts []string) {
+	if len(texts) == 0 {
+		return
+	}
+	keys := make([]pki.VerifyKey, 0, len(texts))
+	for _, text := range texts {
+		key, err := pki.ParseVerifyKey(text)
+		if err != nil {
+			a.log.Warn("a key that signs scripts cannot be read", "err", err)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	a.talk.trust = keys
 }
