@@ -84,7 +84,8 @@ func boot(t *testing.T, image, size, user string, signer ssh.Signer, args ...str
 	t.Helper()
 	dir := t.TempDir()
 	disk, socket := filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "qmp")
-	out, err := exec.CommandContext(t.Context(), "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, disk, size).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "qemu-img", "create", "-q", "-f", "qcow2",
+		"-F", "qcow2", "-b", image, disk, size).CombinedOutput()
 	if err != nil {
 		t.Fatalf("qemu-img create: %v: %s", err, out)
 	}
@@ -208,6 +209,7 @@ func (v *vm) dial(hostKey ssh.HostKeyCallback, auth ...ssh.AuthMethod) (*ssh.Cli
 		conn.Close()
 		return nil, err
 	}
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute)) // for what the caller does
 	return ssh.NewClient(c, channels, requests), nil
 }
 
@@ -225,6 +227,10 @@ func (v *vm) try(command string) (string, error) {
 		return "", err
 	}
 	defer client.Close()
+	return output(client, command)
+}
+
+func output(client *ssh.Client, command string) (string, error) {
 	session, err := client.NewSession()
 	if err != nil {
 		return "", err
@@ -240,27 +246,35 @@ func (v *vm) waitSSH(limit time.Duration) {
 	v.until("ssh", limit, func() error { _, err := v.try("true"); return err })
 }
 
-// run is try for a guest that must answer.
+// run runs a command in a guest that must answer, though a busy one may do so late.
 func (v *vm) run(command string) string {
 	v.t.Helper()
-	out, err := v.try(command)
+	var client *ssh.Client
+	v.until("log in", 3*time.Minute, func() (err error) {
+		client, err = v.dial(ssh.InsecureIgnoreHostKey(), ssh.PublicKeys(v.signer))
+		return err
+	})
+	defer client.Close()
+	out, err := output(client, command)
 	if err != nil {
 		v.t.Fatalf("%s: %v\n%s", command, err, out)
 	}
 	return out
 }
 
-// hostKey returns the guest's ssh key.
+// hostKey returns the fingerprint of the guest's ssh key.
 func (v *vm) hostKey() (key string) {
 	v.t.Helper()
-	client, err := v.dial(func(_ string, _ net.Addr, k ssh.PublicKey) error {
-		key = ssh.FingerprintSHA256(k)
-		return nil
-	}, ssh.PublicKeys(v.signer))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	client.Close()
+	v.until("log in", 3*time.Minute, func() error {
+		client, err := v.dial(func(_ string, _ net.Addr, k ssh.PublicKey) error {
+			key = ssh.FingerprintSHA256(k)
+			return nil
+		}, ssh.PublicKeys(v.signer))
+		if err != nil {
+			return err
+		}
+		return client.Close()
+	})
 	return key
 }
 

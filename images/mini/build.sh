@@ -11,7 +11,9 @@ add() {
 	local file lib
 	for file; do
 		install -D "$work/debian/$file" "$work/root/$file"
-		{ chroot "$work/debian" /lib64/ld-linux-x86-64.so.2 --list "/$file" 2>/dev/null || true; } | { grep -o "/[^ ]*" || true; } | while read -r lib; do
+		# A static program has none, which is an error here and no line.
+		{ chroot "$work/debian" /lib64/ld-linux-x86-64.so.2 --list "/$file" 2>/dev/null || true; } |
+			sed -n 's/.*[ \t]\(\/[^ ]*\).*/\1/p' | while read -r lib; do
 			[ -e "$work/root/$lib" ] || install -D "$work/debian/$lib" "$work/root/$lib"
 		done
 	done
@@ -39,7 +41,8 @@ build() {
 
 	mkdir -p "$work"/root/{bin,sbin,dev,proc,sys,run,tmp,data,root,var/log,usr/bin,usr/sbin,etc}
 	cp -r --no-preserve=mode,ownership "$images/mini/root/." "$work/root/"
-	chmod 755 "$work"/root/{init,etc/rc,etc/rc.shutdown,etc/acpi/PWRF/00000080,usr/lib/mini/{user-data,power-button},usr/share/udhcpc/default.script}
+	(cd "$work/root" && chmod 755 init etc/rc etc/rc.shutdown etc/acpi/PWRF/00000080 \
+		usr/lib/mini/user-data usr/lib/mini/power-button usr/share/udhcpc/default.script)
 	chmod 600 "$work/root/etc/shadow"
 	chmod 700 "$work/root/root"
 	add bin/busybox usr/sbin/dropbear usr/bin/dropbearkey usr/lib/openssh/sftp-server
