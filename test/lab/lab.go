@@ -1,0 +1,260 @@
+// Package lab puts a whole Atoll together inside a test: controllers on a real
+// store, the agents' endpoint on loopback, and agents of simulated nodes.
+//
+// It is for tests only and must never be imported by the product.
+package lab
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"atoll/internal/agent"
+	"atoll/internal/blob"
+	"atoll/internal/cloud"
+	"atoll/internal/control"
+	"atoll/internal/exchange"
+	"atoll/internal/pki"
+	"atoll/internal/sal/sim"
+	"atoll/internal/store"
+)
+
+// Lab is a running controller with its simulated nodes.
+type Lab struct {
+	T       testing.TB
+	DB      *store.DB
+	Control *control.Control
+	Admin   *control.Request
+	Token   string // the admin's API token
+	Agents  string // URL of the agents' endpoint
+	Log     *slog.Logger
+
+	fleet *sim.Fleet
+	join  string
+	mu    sync.Mutex
+	nodes map[string]*Node
+}
+
+// Node is a simulated node with its agent.
+type Node struct {
+	Name   string
+	Sim    *sim.Node
+	memory *agent.Memory
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// New starts a controller on the store and n simulated nodes (sim-1, …), and
+// waits until all are online. Everything ends with the test.
+func New(t testing.TB, db *store.DB, n int, cfg sim.Config) *Lab {
+	t.Helper()
+	l := &Lab{T: t, DB: db, Log: logger(), nodes: map[string]*Node{}}
+	var err error
+	if l.fleet, err = sim.NewFleet(cfg); err != nil {
+		t.Fatal(err)
+	}
+	l.startController()
+	l.Token, err = l.Control.Bootstrap(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Admin = control.System("lab")
+	l.join, _, err = l.Control.CreateJoinToken(t.Context(), l.Admin, control.NewJoinToken{Uses: 100000, TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		l.AddNode(fmt.Sprintf("sim-%d", i+1))
+	}
+	for i := range n {
+		l.WaitNode(fmt.Sprintf("sim-%d", i+1), cloud.NodeOnline)
+	}
+	return l
+}
+
+func logger() *slog.Logger {
+	if os.Getenv("LAB_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// startController opens blobs, keys and listeners and runs the controller until
+// the test ends.
+func (l *Lab) startController() {
+	t := l.T
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	blobs, err := blob.Open(ctx, "file://"+t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, _, err := pki.LoadKeyring(t.TempDir() + "/master.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Control, err = control.New(ctx, control.Config{
+		DB: l.DB, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", AllowPrivateURLs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Agents = "https://" + ln.Addr().String()
+	ex, err := exchange.New(ctx, l.Control, []string{"127.0.0.1"}, l.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := l.Control.Run(ctx); err != nil {
+			t.Errorf("controller: %v", err)
+		}
+	})
+	wg.Go(func() {
+		if err := ex.Serve(ln); err != nil {
+			t.Errorf("agents' endpoint: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		for _, n := range l.nodes {
+			n.Stop()
+		}
+		cancel()
+		wg.Wait()
+		blobs.Close()
+	})
+}
+
+// AddNode joins a simulated node and runs its agent.
+func (l *Lab) AddNode(name string) *Node {
+	l.T.Helper()
+	n := &Node{Name: name, Sim: l.fleet.Node(name), memory: &agent.Memory{}}
+	a := l.agent(n)
+	if err := a.Join(l.T.Context(), l.join); err != nil {
+		l.T.Fatal(err)
+	}
+	l.run(n, a)
+	l.mu.Lock()
+	l.nodes[name] = n
+	l.mu.Unlock()
+	return n
+}
+
+func (l *Lab) agent(n *Node) *agent.Agent {
+	a, err := agent.New(agent.Config{
+		Servers: []string{l.Agents}, Memory: n.memory, Name: n.Name, Node: n.Sim.SAL(),
+		Roles: cloud.Roles, Version: "lab", Log: l.Log, Backoff: 200 * time.Millisecond,
+	})
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	return a
+}
+
+func (l *Lab) run(n *Node, a *agent.Agent) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(l.T.Context()))
+	n.stop, n.done = cancel, make(chan struct{})
+	go func() {
+		defer close(n.done)
+		if err := a.Run(ctx); err != nil {
+			l.T.Errorf("agent %s: %v", n.Name, err)
+		}
+	}()
+}
+
+// Node returns the node with the name.
+func (l *Lab) Node(name string) *Node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nodes[name]
+}
+
+// Stop ends the node's agent.
+func (n *Node) Stop() {
+	n.stop()
+	<-n.done
+}
+
+// Restart runs a new agent on the node, which Stop has stopped.
+func (l *Lab) Restart(n *Node) { l.run(n, l.agent(n)) }
+
+// WaitNode waits until the node is in the state.
+func (l *Lab) WaitNode(name string, want cloud.NodeState) *cloud.Node {
+	l.T.Helper()
+	var n *cloud.Node
+	l.Until(fmt.Sprintf("node %s is %s", name, want), func() bool {
+		var err error
+		n, err = l.Control.Node(l.T.Context(), l.Admin, name)
+		return err == nil && n.State == want
+	})
+	return n
+}
+
+// Until waits for a condition, for at most a minute.
+func (l *Lab) Until(what string, is func() bool) {
+	l.T.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !is() {
+		if time.Now().After(deadline) {
+			l.T.Fatalf("not within a minute: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks at the state
+	}
+}
+
+// Done waits until the operation has ended and fails the test unless it succeeded.
+func (l *Lab) Done(o *cloud.Operation, err error) *cloud.Operation {
+	l.T.Helper()
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	if o = l.Ended(o.ID); o.State != cloud.OperationSucceeded {
+		l.T.Fatalf("operation %s of %s: %s: %s (at %s)", o.Kind, o.SubjectName, o.State, o.Error, o.StepName)
+	}
+	return o
+}
+
+// Ended waits until the operation has ended, however.
+func (l *Lab) Ended(id cloud.OperationID) *cloud.Operation {
+	l.T.Helper()
+	ctx, cancel := context.WithTimeout(l.T.Context(), time.Minute)
+	defer cancel()
+	o, err := l.Control.WaitOperation(ctx, l.Admin, id)
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	if o.State.Live() {
+		l.T.Fatalf("operation %s is still %s at %s: %s", o.Kind, o.State, o.StepName, o.Message)
+	}
+	return o
+}
+
+// Sound fails the test if something is stuck or the ledger does not balance.
+func (l *Lab) Sound() {
+	l.T.Helper()
+	err := l.DB.View(l.T.Context(), func(tx *store.Tx) error {
+		stuck, err := tx.StuckObjects()
+		if err != nil {
+			return err
+		}
+		for _, s := range stuck {
+			l.T.Errorf("%s %s is %s without a live operation", s.Kind, s.ID, s.State)
+		}
+		bad, err := tx.Unbalanced()
+		for _, b := range bad {
+			l.T.Errorf("balance %+v differs from its entries", b)
+		}
+		return err
+	})
+	if err != nil {
+		l.T.Fatal(err)
+	}
+}
