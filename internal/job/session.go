@@ -160,6 +160,7 @@ func (q *Queue) Exchange(ctx context.Context, p Peer, x *wire.Exchange, w Waiter
 	a := q.answer(s, handed)
 	if a == nil && !q.closed {
 		s.wait, s.since = w, time.Now()
+		q.wakeIfWork(s)
 		q.mu.Unlock()
 		return nil
 	}
@@ -349,6 +350,17 @@ func (q *Queue) answer(s *session, handed []wire.Job) *wire.Answer {
 		s.sent = append(s.sent, handover{a.Number, jobs})
 	}
 	return a
+}
+
+// wakeIfWork wakes a session that began to wait while jobs came into its lanes.
+// The caller holds mu.
+func (q *Queue) wakeIfWork(s *session) {
+	for _, l := range s.lanes {
+		if (len(l.jobs) > 0 || l.more) && s.places(l) > 0 {
+			q.wake(s)
+			return
+		}
+	}
 }
 
 // answerOld ends exchanges that were held long enough.
