@@ -35,7 +35,23 @@ func findAccount(tx *store.Tx, ref string) (*cloud.Account, error) {
 	if cloud.IsID(ref) {
 		return tx.Account(cloud.AccountID(ref))
 	}
+	if ref == "" {
+		return nil, cloud.FieldErrorf("account", "is required")
+	}
 	return tx.AccountNamed(ref)
+}
+
+// parentAccount returns the id of the account in which a name is looked for; ""
+// for none. One that the caller may not see is not there.
+func parentAccount(tx *store.Tx, r *Request, ref string) (cloud.AccountID, error) {
+	if ref == "" {
+		return "", nil
+	}
+	a, err := findAccount(tx, ref)
+	if err != nil {
+		return "", err
+	}
+	return a.ID, r.permit(authz.Read, accountTarget(a), ref)
 }
 
 // Account returns the account with the id or name if the caller may see it.
@@ -99,8 +115,8 @@ type AccountUpdate struct {
 
 // UpdateAccount changes the account's name and description. For its admins and
 // operators.
-func (c *Control) UpdateAccount(ctx context.Context, r *Request, id cloud.AccountID, u AccountUpdate) (*cloud.Account, error) {
-	return c.changeAccount(ctx, r, id, authz.Update, "account.update", func(_ *change, a *cloud.Account) error {
+func (c *Control) UpdateAccount(ctx context.Context, r *Request, ref string, u AccountUpdate) (*cloud.Account, error) {
+	return c.changeAccount(ctx, r, ref, authz.Update, "account.update", func(_ *change, a *cloud.Account) error {
 		assign(&a.Name, u.Name)
 		assign(&a.Description, u.Description)
 		return a.Validate()
@@ -116,12 +132,12 @@ func assign[T any](field, to *T) {
 
 // SetAccountState enables or disables the account. In a disabled one everything
 // can be read and nothing changed. Operators only; Conflict if it has the state.
-func (c *Control) SetAccountState(ctx context.Context, r *Request, id cloud.AccountID, to cloud.AccountState) (*cloud.Account, error) {
+func (c *Control) SetAccountState(ctx context.Context, r *Request, ref string, to cloud.AccountState) (*cloud.Account, error) {
 	action := "account.enable"
 	if to == cloud.AccountDisabled {
 		action = "account.disable"
 	}
-	return c.changeAccount(ctx, r, id, authz.Execute, action, func(_ *change, a *cloud.Account) error {
+	return c.changeAccount(ctx, r, ref, authz.Execute, action, func(_ *change, a *cloud.Account) error {
 		if err := cloud.AccountTransitions.Check(cloud.KindAccount, a.Name, a.State, to); err != nil {
 			return err
 		}
@@ -133,17 +149,17 @@ func (c *Control) SetAccountState(ctx context.Context, r *Request, id cloud.Acco
 // DeleteAccount deletes the account with its memberships, ssh keys, limits and
 // the tokens that are limited to it. While it has cloudspaces, images, scripts
 // or service accounts the answer is a Conflict that names them. Operators only.
-func (c *Control) DeleteAccount(ctx context.Context, r *Request, id cloud.AccountID) error {
-	_, err := c.changeAccount(ctx, r, id, authz.Delete, "account.delete", func(ch *change, a *cloud.Account) error {
+func (c *Control) DeleteAccount(ctx context.Context, r *Request, ref string) error {
+	_, err := c.changeAccount(ctx, r, ref, authz.Delete, "account.delete", func(ch *change, a *cloud.Account) error {
 		if err := ch.emptyAccount(a); err != nil {
 			return err
 		}
 		for _, end := range []func(cloud.AccountID) error{ch.DeleteMembershipsIn, ch.DeleteSSHKeysIn, ch.DeleteTokensFor} {
-			if err := end(id); err != nil {
+			if err := end(a.ID); err != nil {
 				return err
 			}
 		}
-		if err := ch.dropLimits(accountScope(id)); err != nil {
+		if err := ch.dropLimits(accountScope(a.ID)); err != nil {
 			return err
 		}
 		ch.revoked()
@@ -156,18 +172,21 @@ func (c *Control) DeleteAccount(ctx context.Context, r *Request, id cloud.Accoun
 
 // changeAccount is what the changes of an account have in common. It locks the
 // account, so that nobody makes something in it meanwhile.
-func (c *Control) changeAccount(ctx context.Context, r *Request, id cloud.AccountID, act authz.Action, action string,
+func (c *Control) changeAccount(ctx context.Context, r *Request, ref string, act authz.Action, action string,
 	fn func(ch *change, a *cloud.Account) error,
 ) (*cloud.Account, error) {
 	var a *cloud.Account
 	err := c.change(ctx, r, action, func(ch *change) (err error) {
-		if err := ch.LockAccount(id); err != nil {
+		if a, err = findAccount(ch.Tx, ref); err != nil {
 			return err
 		}
-		if a, err = ch.Account(id); err != nil {
+		if err := r.permit(act, accountTarget(a), ref); err != nil {
 			return err
 		}
-		if err := r.permit(act, accountTarget(a), string(id)); err != nil {
+		if err := ch.LockAccount(a.ID); err != nil {
+			return err
+		}
+		if a, err = ch.Account(a.ID); err != nil { // as it is now that nobody else can change it
 			return err
 		}
 		if err := ch.match(cloud.KindAccount, a.Name, a.Version); err != nil {

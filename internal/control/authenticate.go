@@ -171,17 +171,11 @@ func (c *Control) readCredential(ctx context.Context, hash string, session bool)
 	return k, err
 }
 
-// keepCredentials records the last use of tokens and removes expired sessions
-// until ctx ends.
+// keepCredentials records the last use of tokens until ctx ends.
 func (c *Control) keepCredentials(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
-	for n := 0; ; n++ {
-		if n%360 == 0 { // each hour
-			if err := c.forgetSessions(ctx); err != nil && ctx.Err() == nil {
-				c.Log.Error("remove expired sessions", "err", err)
-			}
-		}
+	for {
 		select {
 		case <-ctx.Done():
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -208,16 +202,6 @@ func (c *Control) recordUses(ctx context.Context) error {
 			}
 		}
 		return nil
-	})
-}
-
-func (c *Control) forgetSessions(ctx context.Context) error {
-	return c.DB.Update(ctx, func(tx *store.Tx) error {
-		now, err := tx.Now()
-		if err != nil {
-			return err
-		}
-		return tx.ForgetSessions(now)
 	})
 }
 

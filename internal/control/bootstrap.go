@@ -67,7 +67,7 @@ func (ch *change) bootstrap() (adminToken string, err error) {
 	}); err != nil {
 		return "", err
 	}
-	if err := ch.firstCloudspace(account, home); err != nil {
+	if _, err := ch.createCloudspace(account.ID, home.ID, "default", ""); err != nil {
 		return "", err
 	}
 	for _, s := range firstSizes {
@@ -77,15 +77,4 @@ func (ch *change) bootstrap() (adminToken string, err error) {
 		}
 	}
 	return adminToken, nil
-}
-
-func (ch *change) firstCloudspace(a *cloud.Account, l *cloud.Location) error {
-	n, err := ch.Next("network")
-	if err != nil {
-		return err
-	}
-	return ch.Tx.CreateCloudspace(&cloud.Cloudspace{
-		ID: cloud.NewID[cloud.CloudspaceID](), AccountID: a.ID, LocationID: l.ID, Name: "default",
-		State: cloud.CloudspaceActive, Network: cloud.DefaultNetwork, NetworkNum: n,
-	})
 }

@@ -38,14 +38,23 @@ func busy(err error) error {
 // SetPassword sets a person's password and ends the person's other sessions. For
 // one's own the old one is needed, and a wrong one counts as a failed login;
 // admins of the installation set anybody's.
-func (c *Control) SetPassword(ctx context.Context, r *Request, id cloud.UserID, old, password string) error {
-	own := r.is(id)
-	if !own { // who is not allowed must not make us hash
-		if err := c.mayReset(ctx, r, id); err != nil {
-			return c.refusal(ctx, r, "user.password", err)
+func (c *Control) SetPassword(ctx context.Context, r *Request, ref, old, password string) error {
+	var u *cloud.User
+	err := c.view(ctx, func(tx *store.Tx) (err error) { u, err = findUser(tx, ref); return err })
+	if err != nil {
+		return err
+	}
+	id, own := u.ID, r.is(u.ID)
+	if own {
+		err = c.checkOwn(ctx, r, u, old)
+	} else { // who is not allowed must not make us hash
+		err = r.mayReset(u, ref)
+	}
+	if err != nil {
+		if cloud.Is(err, cloud.Denied) && !r.DryRun {
+			c.refused(ctx, r, "user.password", err)
 		}
-	} else if err := c.checkOwn(ctx, r, id, old); err != nil {
-		return c.refusal(ctx, r, "user.password", err)
+		return err
 	}
 	hash, err := c.hash(ctx, password)
 	if err != nil {
@@ -71,8 +80,8 @@ func (c *Control) SetPassword(ctx context.Context, r *Request, id cloud.UserID, 
 // givePassword writes the new password, which ends set-up links, lockouts and
 // all sessions but the one to keep.
 func (ch *change) givePassword(u *cloud.User, hash string, keep cloud.SessionID) error {
-	if u.IsService() {
-		return cloud.Errorf(cloud.Invalid, "service account %s has no password; make a token for it", u.Name)
+	if err := hasPassword(u); err != nil {
+		return err
 	}
 	u.PasswordHash, u.SetupHash, u.SetupExpires = hash, "", 0
 	u.FailedLogins, u.LockedUntil = 0, 0
@@ -84,33 +93,28 @@ func (ch *change) givePassword(u *cloud.User, hash string, keep cloud.SessionID)
 }
 
 // mayReset refuses callers who may not set the user's password.
-func (c *Control) mayReset(ctx context.Context, r *Request, id cloud.UserID) error {
-	return c.view(ctx, func(tx *store.Tx) error {
-		u, err := tx.User(id)
-		if err != nil {
-			return err
-		}
-		if err := r.permitUser(authz.Manage, u, string(id)); err != nil {
-			return err
-		}
-		if u.IsService() {
-			return cloud.Errorf(cloud.Invalid, "service account %s has no password; make a token for it", u.Name)
-		}
+func (r *Request) mayReset(u *cloud.User, ref string) error {
+	if err := r.permitUser(authz.Manage, u, ref); err != nil {
+		return err
+	}
+	return hasPassword(u)
+}
+
+// hasPassword refuses service accounts.
+func hasPassword(u *cloud.User) error {
+	if !u.IsService() {
 		return nil
-	})
+	}
+	return cloud.Errorf(cloud.Invalid, "service account %s has no password; make a token for it", u.Name)
 }
 
 // checkOwn checks the caller's old password.
-func (c *Control) checkOwn(ctx context.Context, r *Request, id cloud.UserID, old string) error {
+func (c *Control) checkOwn(ctx context.Context, r *Request, u *cloud.User, old string) error {
 	if err := r.whole(); err != nil {
 		return err
 	}
 	if r.ReadOnly {
 		return cloud.Errorf(cloud.Denied, "this token may only read; make one with the scope full")
-	}
-	var u *cloud.User
-	if err := c.view(ctx, func(tx *store.Tx) (err error) { u, err = tx.User(id); return err }); err != nil {
-		return err
 	}
 	if u.PasswordHash == "" {
 		return cloud.Errorf(cloud.Conflict, "you have no password yet; an admin of the installation can give you a set-up link")
@@ -128,28 +132,20 @@ func (c *Control) checkOwn(ctx context.Context, r *Request, id cloud.UserID, old
 	return nil
 }
 
-// refusal records a refusal that was found before a change began.
-func (c *Control) refusal(ctx context.Context, r *Request, action string, err error) error {
-	if cloud.Is(err, cloud.Denied) && !r.DryRun {
-		c.refused(ctx, r, action, err)
-	}
-	return err
-}
-
 // NewSetupLink returns a secret with which the person can set a password once,
 // and when it expires; an older one ends. For operators; for users with a role on
 // the installation its admins only.
-func (c *Control) NewSetupLink(ctx context.Context, r *Request, id cloud.UserID) (secret string, expires cloud.Time, err error) {
+func (c *Control) NewSetupLink(ctx context.Context, r *Request, ref string) (secret string, expires cloud.Time, err error) {
 	err = c.change(ctx, r, "user.setup-link", func(ch *change) error {
-		u, err := ch.User(id)
+		u, err := findUser(ch.Tx, ref)
 		if err != nil {
 			return err
 		}
-		if err := r.permitUser(authz.Update, u, string(id)); err != nil {
+		if err := r.permitUser(authz.Update, u, ref); err != nil {
 			return err
 		}
-		if u.IsService() {
-			return cloud.Errorf(cloud.Invalid, "service account %s has no password; make a token for it", u.Name)
+		if err := hasPassword(u); err != nil {
+			return err
 		}
 		now, err := ch.Now()
 		if err != nil {

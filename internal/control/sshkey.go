@@ -19,27 +19,35 @@ func sshKeyTarget(k *cloud.SSHKey) target {
 	return target{kind: cloud.KindSSHKey, name: k.Name, account: k.AccountID}
 }
 
-// findSSHKey returns the key with the id, or with the name in the account.
-func findSSHKey(tx *store.Tx, account cloud.AccountID, ref string) (*cloud.SSHKey, error) {
-	if !cloud.IsID(ref) {
-		return tx.SSHKeyNamed(account, ref)
+// findSSHKey returns the key with the id, or with the name in the account, if
+// the caller may do it.
+func findSSHKey(tx *store.Tx, r *Request, a authz.Action, account, ref string) (*cloud.SSHKey, error) {
+	in, err := parentAccount(tx, r, account)
+	if err != nil {
+		return nil, err
 	}
-	k, err := tx.SSHKey(cloud.SSHKeyID(ref))
-	if err == nil && account != "" && k.AccountID != account {
-		return nil, cloud.Errorf(cloud.NotFound, "there is no %s %s", cloud.KindSSHKey, ref)
+	var k *cloud.SSHKey
+	switch {
+	case cloud.IsID(ref):
+		k, err = tx.SSHKey(cloud.SSHKeyID(ref))
+	case in == "":
+		err = cloud.FieldErrorf("account", "is required to find ssh key %q by its name; or give its id", ref)
+	default:
+		k, err = tx.SSHKeyNamed(in, ref)
 	}
-	return k, err
+	if err != nil {
+		return nil, err
+	}
+	return k, r.permit(a, sshKeyTarget(k), ref)
 }
 
-// SSHKey returns the ssh key with the id, or with the name in the account, if
-// the caller may see it.
-func (c *Control) SSHKey(ctx context.Context, r *Request, account cloud.AccountID, ref string) (*cloud.SSHKey, error) {
+// SSHKey returns the ssh key with the id, or with the name in the account (id or
+// name), if the caller may see it.
+func (c *Control) SSHKey(ctx context.Context, r *Request, account, ref string) (*cloud.SSHKey, error) {
 	var k *cloud.SSHKey
 	err := c.view(ctx, func(tx *store.Tx) (err error) {
-		if k, err = findSSHKey(tx, account, ref); err != nil {
-			return err
-		}
-		return r.permit(authz.Read, sshKeyTarget(k), ref)
+		k, err = findSSHKey(tx, r, authz.Read, account, ref)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -123,13 +131,10 @@ func parseSSHKey(field, text string) (line, fingerprint string, err error) {
 }
 
 // DeleteSSHKey deletes the key. Machines that have it keep it.
-func (c *Control) DeleteSSHKey(ctx context.Context, r *Request, id cloud.SSHKeyID) error {
+func (c *Control) DeleteSSHKey(ctx context.Context, r *Request, account, ref string) error {
 	return c.change(ctx, r, "ssh-key.delete", func(ch *change) error {
-		k, err := ch.SSHKey(id)
+		k, err := findSSHKey(ch.Tx, r, authz.Delete, account, ref)
 		if err != nil {
-			return err
-		}
-		if err := r.permit(authz.Delete, sshKeyTarget(k), string(id)); err != nil {
 			return err
 		}
 		if _, err := ch.active(k.AccountID); err != nil {

@@ -145,11 +145,12 @@ func (ch *change) narrow(t *cloud.Token) error {
 	if t.ExpiresAt != 0 && t.ExpiresAt <= now {
 		return cloud.FieldErrorf("expires_at", "lies in the past")
 	}
+	asked := t.ExpiresAt
 	if limit := ch.c.MaxTokenAge; limit != 0 {
-		if t.ExpiresAt > now.Add(limit) {
+		if asked > now.Add(limit) {
 			return cloud.FieldErrorf("expires_at", "a token of this installation lives %s at most", limit)
 		}
-		if t.ExpiresAt == 0 {
+		if asked == 0 {
 			t.ExpiresAt = now.Add(limit)
 		}
 	}
@@ -169,12 +170,13 @@ func (ch *change) narrow(t *cloud.Token) error {
 	if maker.AccountID != "" && t.AccountID != maker.AccountID {
 		return cloud.Errorf(cloud.Denied, "the token that you use is limited to another account; use one that is not, or log in")
 	}
-	if maker.ExpiresAt != 0 && t.ExpiresAt == 0 {
-		t.ExpiresAt = maker.ExpiresAt
-	}
-	if maker.ExpiresAt != 0 && t.ExpiresAt > maker.ExpiresAt {
+	switch {
+	case maker.ExpiresAt == 0:
+	case asked > maker.ExpiresAt:
 		return cloud.FieldErrorf("expires_at", "the token that you use expires at %s, and one that it makes cannot live longer; log in to make it",
 			maker.ExpiresAt.Time().Format(time.RFC3339))
+	case asked == 0 && (t.ExpiresAt == 0 || t.ExpiresAt > maker.ExpiresAt):
+		t.ExpiresAt = maker.ExpiresAt
 	}
 	return nil
 }

@@ -66,9 +66,17 @@ func (c *Control) User(ctx context.Context, r *Request, ref string) (*cloud.User
 
 // ServiceAccount returns the service account with the id, or with the name in
 // the account, if the caller may see it.
-func (c *Control) ServiceAccount(ctx context.Context, r *Request, account cloud.AccountID, ref string) (*cloud.User, error) {
-	u, err := c.readUser(ctx, r, ref, func(tx *store.Tx) (*cloud.User, error) { return findService(tx, account, ref) })
-	if cloud.Is(err, cloud.NotFound) {
+func (c *Control) ServiceAccount(ctx context.Context, r *Request, account, ref string) (*cloud.User, error) {
+	var parent error
+	u, err := c.readUser(ctx, r, ref, func(tx *store.Tx) (*cloud.User, error) {
+		in, err := parentAccount(tx, r, account)
+		if err != nil {
+			parent = err
+			return nil, err
+		}
+		return findService(tx, in, ref)
+	})
+	if parent == nil && cloud.Is(err, cloud.NotFound) {
 		return nil, noService(ref)
 	}
 	return u, err
@@ -115,6 +123,9 @@ func (c *Control) readUser(ctx context.Context, r *Request, ref string, find fun
 func (c *Control) Users(ctx context.Context, r *Request, q store.Query) (list []cloud.User, next string, err error) {
 	q.Visible = store.Everything
 	if r.allow(authz.Read, target{kind: cloud.KindUser}) != nil {
+		if r.User.IsService() {
+			return nil, "", nil // a person of the same name is somebody else
+		}
 		q.Filter = append(append([]string(nil), q.Filter...), "name="+r.User.Name)
 	}
 	err = c.view(ctx, func(tx *store.Tx) error {
@@ -199,8 +210,8 @@ type UserUpdate struct {
 // UpdateUser changes a user or service account. People change their own name and
 // address, operators those of users without a role on the installation, admins
 // everything. The last admin of the installation keeps his role (Conflict).
-func (c *Control) UpdateUser(ctx context.Context, r *Request, id cloud.UserID, up UserUpdate) (*cloud.User, error) {
-	return c.changeUser(ctx, r, id, authz.Update, "update", func(ch *change, u *cloud.User) error {
+func (c *Control) UpdateUser(ctx context.Context, r *Request, ref string, up UserUpdate) (*cloud.User, error) {
+	return c.changeUser(ctx, r, ref, authz.Update, "update", func(ch *change, u *cloud.User) error {
 		assign(&u.FullName, up.FullName)
 		assign(&u.Email, up.Email)
 		if up.Role != nil && *up.Role != u.Role {
@@ -212,7 +223,6 @@ func (c *Control) UpdateUser(ctx context.Context, r *Request, id cloud.UserID, u
 			}
 			u.Role = *up.Role
 		}
-		ch.revoked()
 		return u.Validate()
 	})
 }
@@ -220,12 +230,12 @@ func (c *Control) UpdateUser(ctx context.Context, r *Request, id cloud.UserID, u
 // SetUserDisabled disables a user or service account, which ends its sessions
 // and refuses its tokens, or enables it again. For admins: of the installation
 // for people, of the account for service accounts.
-func (c *Control) SetUserDisabled(ctx context.Context, r *Request, id cloud.UserID, disabled bool) (*cloud.User, error) {
+func (c *Control) SetUserDisabled(ctx context.Context, r *Request, ref string, disabled bool) (*cloud.User, error) {
 	verb := "enable"
 	if disabled {
 		verb = "disable"
 	}
-	return c.changeUser(ctx, r, id, authz.Delete, verb, func(ch *change, u *cloud.User) error {
+	return c.changeUser(ctx, r, ref, authz.Delete, verb, func(ch *change, u *cloud.User) error {
 		if u.Disabled == disabled {
 			return cloud.StateErrorf(verb+"d", "%s %s is %sd already", u.Kind(), u.Name, verb)
 		}
@@ -237,20 +247,19 @@ func (c *Control) SetUserDisabled(ctx context.Context, r *Request, id cloud.User
 		if err := ch.notLastAdmin(u); err != nil {
 			return err
 		}
-		ch.revoked()
-		return ch.EndSessionsOf(id, "")
+		return ch.EndSessionsOf(u.ID, "")
 	})
 }
 
 // DeleteUser deletes a user or service account with its memberships, tokens and
 // sessions. The last admin of the installation, and one who is the last admin of
 // an account, cannot be deleted (Conflict).
-func (c *Control) DeleteUser(ctx context.Context, r *Request, id cloud.UserID) error {
-	_, err := c.changeUser(ctx, r, id, authz.Delete, "delete", func(ch *change, u *cloud.User) error {
+func (c *Control) DeleteUser(ctx context.Context, r *Request, ref string) error {
+	_, err := c.changeUser(ctx, r, ref, authz.Delete, "delete", func(ch *change, u *cloud.User) error {
 		if err := ch.notLastAdmin(u); err != nil {
 			return err
 		}
-		list, err := ch.MembershipsOf(id)
+		list, err := ch.MembershipsOf(u.ID)
 		if err != nil {
 			return err
 		}
@@ -260,32 +269,31 @@ func (c *Control) DeleteUser(ctx context.Context, r *Request, id cloud.UserID) e
 			}
 		}
 		for _, end := range []func(cloud.UserID) error{ch.DeleteMembershipsOf, ch.DeleteTokensOf} {
-			if err := end(id); err != nil {
+			if err := end(u.ID); err != nil {
 				return err
 			}
 		}
-		ch.revoked()
 		now, err := ch.Now()
 		u.DeletedAt, u.SetupHash = now, ""
 		if err != nil {
 			return err
 		}
-		return ch.EndSessionsOf(id, "")
+		return ch.EndSessionsOf(u.ID, "")
 	})
 	return err
 }
 
 // changeUser is what the changes of a user have in common.
-func (c *Control) changeUser(ctx context.Context, r *Request, id cloud.UserID, act authz.Action, verb string, fn func(ch *change, u *cloud.User) error) (*cloud.User, error) {
+func (c *Control) changeUser(ctx context.Context, r *Request, ref string, act authz.Action, verb string, fn func(ch *change, u *cloud.User) error) (*cloud.User, error) {
 	var u *cloud.User
 	err := c.change(ctx, r, "user."+verb, func(ch *change) (err error) {
-		if u, err = ch.User(id); err != nil {
+		if u, err = findUser(ch.Tx, ref); err != nil {
 			return err
 		}
-		if act == authz.Update && r.is(id) {
+		if act == authz.Update && r.is(u.ID) {
 			err = r.whole()
 		} else {
-			err = r.permitUser(act, u, string(id))
+			err = r.permitUser(act, u, ref)
 		}
 		if err != nil {
 			return err
@@ -305,6 +313,7 @@ func (c *Control) changeUser(ctx context.Context, r *Request, id cloud.UserID, a
 		if err := ch.Tx.UpdateUser(u); err != nil {
 			return err
 		}
+		ch.revoked()
 		return ch.event(string(u.Kind())+"."+verb, userSubject(u), &before, u)
 	})
 	if err != nil {

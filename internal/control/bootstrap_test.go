@@ -1,0 +1,85 @@
+package control
+
+import (
+	"testing"
+
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+)
+
+func TestBootstrap(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		token, err := w.Bootstrap(ctx)
+		w.ok(err)
+		r := w.with(token)
+		if r.User.Name != "admin" || r.User.Role != cloud.InstallationAdmin || len(r.Memberships) != 1 {
+			t.Errorf("the token is of %+v with %v", r.User, r.Memberships)
+		}
+		a, err := w.Account(ctx, r, "default")
+		w.ok(err)
+		spaces, _, err := w.Cloudspaces(ctx, r, store.Query{})
+		w.ok(err)
+		if len(spaces) != 1 || spaces[0].AccountID != a.ID || spaces[0].Network != cloud.DefaultNetwork || spaces[0].NetworkNum == 0 {
+			t.Errorf("cloudspaces %+v", spaces)
+		}
+		w.ok(w.view(ctx, func(tx *store.Tx) error {
+			if _, err := tx.LocationNamed("home"); err != nil {
+				return err
+			}
+			for _, name := range []string{"tiny", "small", "medium", "large"} {
+				if _, err := tx.SizeNamed(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		w.exec("UPDATE sizes SET deleted_at = 1 WHERE name = 'tiny'")
+		w.exec("UPDATE leases SET until = 0")
+		again, err := w.Bootstrap(ctx)
+		w.ok(err)
+		if again != "" {
+			t.Error("the second start made another token")
+		}
+		w.ok(w.view(ctx, func(tx *store.Tx) error {
+			_, err := tx.SizeNamed("tiny")
+			w.fails("what was deleted", err, cloud.NotFound)
+			return nil
+		}))
+	})
+}
+
+func TestBootstrapOfControllersAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		type made struct {
+			token string
+			err   error
+		}
+		others := []*Control{w.Control}
+		for range 2 {
+			cfg := w.Config
+			cfg.ID = ""
+			c, err := New(t.Context(), cfg)
+			w.ok(err)
+			others = append(others, c)
+		}
+		got := make(chan made)
+		for _, c := range others {
+			go func() {
+				token, err := c.Bootstrap(t.Context())
+				got <- made{token, err}
+			}()
+		}
+		tokens := 0
+		for range others {
+			m := <-got
+			w.ok(m.err)
+			if m.token != "" {
+				tokens++
+			}
+		}
+		if tokens != 1 {
+			t.Errorf("%d controllers made a token, want 1", tokens)
+		}
+	})
+}
