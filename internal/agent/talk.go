@@ -28,6 +28,7 @@ type talkState struct {
 	server   int           // index of the controller
 	failures int           // in a row
 	up       bool          // the last exchange had an answer
+	stopping bool          // ctx of Run has ended
 	trouble  string        // last one that was logged
 	renew    bool          // the controller wants the agent to have a new certificate
 	renewAt  time.Time     // not before this
@@ -50,7 +51,12 @@ const (
 // serve makes exchanges until ctx ends. Its error says that the agent cannot go
 // on without its operator.
 func (a *Agent) serve(ctx context.Context) error {
-	defer context.AfterFunc(ctx, a.hangUp)()
+	defer context.AfterFunc(ctx, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.talk.stopping = true
+		a.talk.hangUp()
+	})()
 	a.mu.Lock()
 	a.talk.back = make(chan struct{}, 1)
 	a.mu.Unlock()
@@ -82,7 +88,7 @@ func (a *Agent) serve(ctx context.Context) error {
 func (a *Agent) say() {
 	t := &a.talk
 	t.dirty = true
-	if t.held.IsZero() || t.timer != nil || a.closed || a.work.Err() != nil {
+	if t.held.IsZero() || t.timer != nil || a.closed || t.stopping {
 		return // the next exchange takes it along
 	}
 	t.timer = time.AfterFunc(max(0, replaceAfter-time.Since(t.held)), a.replace)
@@ -101,7 +107,7 @@ func (a *Agent) replace() {
 	defer a.mu.Unlock()
 	t := &a.talk
 	t.timer = nil
-	if t.held.IsZero() || !t.dirty || a.closed || a.work.Err() != nil {
+	if t.held.IsZero() || !t.dirty || a.closed || t.stopping {
 		return
 	}
 	t.held = time.Time{}
@@ -221,7 +227,7 @@ func (a *Agent) failed(turn int64, c *conn, err error) bool {
 		return false
 	}
 	t.held = time.Time{}
-	if a.closed || a.work.Err() != nil {
+	if a.closed || t.stopping {
 		return true
 	}
 	t.hangUp()

@@ -102,7 +102,7 @@ func TestControllerAway(t *testing.T) {
 	cfg := testConfig(t, c)
 	n := &network{}
 	cfg.Dial = n.Dial
-	text := strings.Repeat(strings.Repeat("o", 99)+"\n", 100_000) // 10 MB: more than memory holds
+	text := strings.Repeat(strings.Repeat("o", 99)+"\n", 60_000) // 6 MB: more than memory holds
 	printed := make(chan struct{})
 	go_ := make(chan struct{})
 	cfg.Node.Processes = processes(func(_ context.Context, cmd sal.Command) (sal.Exit, error) {
