@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -294,7 +295,7 @@ func TestOtherVersions(t *testing.T) {
 	if err := json.Unmarshal(text, &ans); err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(Config{Servers: []string{"https://localhost"}, Memory: &Memory{}, Node: simNode(t, "n1").SAL(), Name: "n1"})
+	a, err := New(Config{Servers: []string{"https://localhost"}, Memory: &Memory{}, Node: simNode(t, "n1").SAL(), Name: "n1", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
