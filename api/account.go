@@ -20,5 +20,5 @@ type AccountCreate struct {
 type AccountUpdate struct {
 	Name        *string `json:"name,omitempty"`
 	Description *string `json:"description,omitempty" maxLength:"1000"`
-	State       *string `json:"state,omitempty" enum:"active,disabled" doc:"A disabled account may be read, and nothing in it changed. For operators."`
+	State       *string `json:"state,omitempty" enum:"active,disabled" doc:"A disabled account may be read, and nothing in it changed. For operators, in a request of its own."`
 }

@@ -16,8 +16,3 @@ type SSHKeyCreate struct {
 	Name      string `json:"name" doc:"Unique in the account." example:"ada"`
 	PublicKey string `json:"public_key" doc:"One authorized_keys line." example:"ssh-ed25519 AAAA… ada@laptop" maxLength:"16384"`
 }
-
-// SSHKeyUpdate renames an ssh key.
-type SSHKeyUpdate struct {
-	Name *string `json:"name,omitempty"`
-}

@@ -14,22 +14,22 @@ type User struct {
 	Meta
 }
 
-// UserCreate is what a user is made from. The answer has a one-time link with
-// which the user sets a password.
+// UserCreate is what a user is made from. Without a password the answer has a
+// one-time link with which the user sets one.
 type UserCreate struct {
 	Name     string `json:"name" doc:"The login name." example:"ada"`
 	Email    string `json:"email,omitempty"`
 	FullName string `json:"full_name,omitempty" maxLength:"200"`
 	Role     string `json:"role,omitempty" enum:",admin,operator,support,billing" doc:"Role in the installation; only its admins give one."`
+	Password string `json:"password,omitempty" minLength:"10" maxLength:"1024"`
 }
 
 // UserUpdate changes a user; what is left out stays.
 type UserUpdate struct {
-	Name     *string `json:"name,omitempty"`
 	Email    *string `json:"email,omitempty"`
 	FullName *string `json:"full_name,omitempty" maxLength:"200"`
 	Role     *string `json:"role,omitempty" enum:",admin,operator,support,billing"`
-	Disabled *bool   `json:"disabled,omitempty" doc:"true ends all sessions and refuses all tokens."`
+	Disabled *bool   `json:"disabled,omitempty" doc:"true ends all sessions and refuses all tokens. In a request of its own."`
 }
 
 // UserCreated is a new user with the link that sets the password.
@@ -40,8 +40,8 @@ type UserCreated struct {
 
 // SetupLink is a one-time link with which a user sets a password.
 type SetupLink struct {
-	SetupURL     string `json:"setup_url" doc:"Works once; it is shown only now."`
-	SetupSecret  string `json:"setup_secret" doc:"The link's secret, for POST /api/v1/setup."`
+	SetupURL     string `json:"setup_url,omitempty" doc:"Works once; it is shown only now."`
+	SetupSecret  string `json:"setup_secret,omitempty" doc:"The link's secret, for POST /api/v1/setup."`
 	SetupExpires Time   `json:"setup_expires,omitzero"`
 }
 
