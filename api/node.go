@@ -38,7 +38,6 @@ type NodeFacts struct {
 // NodeUpdate changes a node; what is left out stays.
 type NodeUpdate struct {
 	Name          *string            `json:"name,omitempty"`
-	Roles         *[]string          `json:"roles,omitempty"`
 	Cordoned      *bool              `json:"cordoned,omitempty" doc:"true: it gets nothing new."`
 	Labels        *map[string]string `json:"labels,omitempty" doc:"All labels: the given ones replace those it had."`
 	CPUOvercommit *int64             `json:"cpu_overcommit,omitempty" minimum:"100" maximum:"3200"`
