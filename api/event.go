@@ -1,0 +1,39 @@
+package api
+
+import "encoding/json"
+
+// Event is one fact.
+type Event struct {
+	ID           string          `json:"id"`
+	Seq          int64           `json:"seq" doc:"Number without gaps; resume the feed with ?after=SEQ."`
+	At           Time            `json:"at"`
+	Class        string          `json:"class" enum:"api,operation,state,auth"`
+	Actor        string          `json:"actor,omitempty" doc:"Id of the user or node, or system."`
+	ActorName    string          `json:"actor_name,omitempty"`
+	Credential   string          `json:"credential,omitempty" doc:"Id of the token or session."`
+	RequestID    string          `json:"request_id,omitempty"`
+	Address      string          `json:"address,omitempty"`
+	AccountID    string          `json:"account_id,omitempty"`
+	CloudspaceID string          `json:"cloudspace_id,omitempty"`
+	SubjectKind  string          `json:"subject_kind,omitempty"`
+	SubjectID    string          `json:"subject_id,omitempty"`
+	SubjectName  string          `json:"subject_name,omitempty"`
+	Action       string          `json:"action" example:"machine.create"`
+	Outcome      string          `json:"outcome" enum:"ok,refused,failed"`
+	Message      string          `json:"message,omitempty"`
+	Difference   json.RawMessage `json:"difference,omitempty" doc:"{\"field\": [old, new], …}"`
+	Hash         string          `json:"hash,omitempty" doc:"Over this row and the hash of the one before."`
+}
+
+// The types of feed messages.
+const (
+	FeedEvent = "event" // Event is set
+	FeedEnd   = "end"   // the server ends the feed; Problem says why
+)
+
+// FeedMessage is one message of the WebSocket at /api/v1/events.
+type FeedMessage struct {
+	Type    string   `json:"type" enum:"event,end"`
+	Event   *Event   `json:"event,omitempty"`
+	Problem *Problem `json:"problem,omitempty"`
+}

@@ -1,0 +1,18 @@
+package api
+
+// SSHKey is a public key of an account, put into new machines.
+type SSHKey struct {
+	ID          string `json:"id"`
+	AccountID   string `json:"account_id"`
+	Name        string `json:"name" example:"ada"`
+	PublicKey   string `json:"public_key" doc:"One authorized_keys line."`
+	Fingerprint string `json:"fingerprint" example:"SHA256:…"`
+	Meta
+}
+
+// SSHKeyCreate is what an ssh key is made from.
+type SSHKeyCreate struct {
+	Account   string `json:"account" doc:"Id or name."`
+	Name      string `json:"name" doc:"Unique in the account." example:"ada"`
+	PublicKey string `json:"public_key" doc:"One authorized_keys line." example:"ssh-ed25519 AAAA… ada@laptop" maxLength:"16384"`
+}

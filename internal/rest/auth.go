@@ -1,0 +1,102 @@
+package rest
+
+import (
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+
+	"atoll/internal/cloud"
+	"atoll/internal/control"
+)
+
+// sessionCookie holds the secret of a browser's session.
+const sessionCookie = "atoll_session"
+
+// csrfHeader goes with each change that a session makes.
+const csrfHeader = "X-CSRF-Token"
+
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// credential returns the secret of the request, and whether a cookie held it.
+func credential(r *http.Request) (secret string, cookie bool, err error) {
+	if h := r.Header.Get("Authorization"); h != "" {
+		scheme, token, ok := strings.Cut(h, " ")
+		if !ok || !strings.EqualFold(scheme, "Bearer") {
+			return "", false, cloud.Errorf(cloud.Unauthenticated, "the Authorization header must be: Bearer TOKEN")
+		}
+		return strings.TrimSpace(token), false, nil
+	}
+	if c, err := r.Cookie(sessionCookie); err == nil {
+		return c.Value, true, nil
+	}
+	return "", false, nil
+}
+
+// admit lets in whoever has a credential that holds, and everybody to what is
+// open, within the limits of rate.
+func (s *Server) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := callOf(r.Context())
+		open := s.open[r.Method+" "+r.URL.Path]
+		req, cookie, err := s.identify(r)
+		if err == nil && req == nil && !open {
+			err = cloud.Errorf(cloud.Unauthenticated, "sign in: send a token as 'Authorization: Bearer TOKEN', or log in")
+		}
+		if open || err != nil { // guests, and credentials that do not hold
+			if limited := s.guests.take(c.address, "from your address"); limited != nil {
+				err = limited
+			} else if open && cloud.Is(err, cloud.Unauthenticated) {
+				err, req = nil, nil // an old cookie must not keep anybody from logging in
+			}
+		}
+		if err == nil && req != nil && !open {
+			err = s.users.take(string(req.User.ID), "of this user")
+		}
+		if err == nil && (cookie || open) {
+			err = s.checkOrigin(r, req, open)
+		}
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		c.request = req
+		next.ServeHTTP(w, r)
+	})
+}
+
+// identify returns the request of the caller; nil without any credential.
+func (s *Server) identify(r *http.Request) (*control.Request, bool, error) {
+	secret, cookie, err := credential(r)
+	if err != nil || secret == "" {
+		return nil, cookie, err
+	}
+	req, err := s.control.Authenticate(r.Context(), secret)
+	if err != nil {
+		return nil, cookie, err
+	}
+	c := callOf(r.Context())
+	req.ID, req.Address = c.id, c.address
+	return req, cookie, nil
+}
+
+// checkOrigin refuses changes that another site's page makes with a browser's
+// session: the page's origin must be ours and it must know the session's token.
+func (s *Server) checkOrigin(r *http.Request, req *control.Request, open bool) error {
+	if err := s.origins.Check(r); err != nil {
+		return cloud.Wrap(cloud.Denied, err, "a page of another origin may not do this")
+	}
+	if open || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	if req.CSRF == "" || subtle.ConstantTimeCompare([]byte(req.CSRF), []byte(r.Header.Get(csrfHeader))) != 1 {
+		return cloud.Errorf(cloud.Denied, "the header %s is missing or stale; GET /api/v1/me has the session's", csrfHeader)
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+
+	"atoll/api"
+	"atoll/internal/cloud"
+	"atoll/internal/control"
+)
+
+func eventView(e *cloud.Event) api.Event {
+	return api.Event{
+		ID: string(e.ID), Seq: e.Seq, At: e.At.Time(), Class: string(e.Class), Actor: e.Actor, ActorName: e.ActorName,
+		Credential: e.Credential, RequestID: e.RequestID, Address: e.Address, AccountID: string(e.AccountID),
+		CloudspaceID: string(e.CloudspaceID), SubjectKind: string(e.SubjectKind), SubjectID: e.SubjectID, SubjectName: e.SubjectName,
+		Action: e.Action, Outcome: string(e.Outcome), Message: e.Message, Difference: e.Difference, Hash: e.Hash,
+	}
+}
+
+const eventsPath = prefix + "/events"
+
+func (s *Server) registerEvents() {
+	op := get("/events", "list-events", "Events", "List events; as a WebSocket, follow them")
+	op.Description = "With Upgrade: websocket the answer is a feed: each message is a FeedMessage. It goes on from the event after " +
+		"?after=SEQ, or from now on without it. ?kind= and ?account= (repeatable) filter by the subject's kind and by account. " +
+		"The feed ends when the credential holds no longer, and for readers that are too slow: go on with ?after=."
+	add(s, op, s.eventList)
+}
+
+// eventList also declares the parameters of the feed.
+type eventList struct {
+	Listing
+	After   int64    `query:"after" doc:"Only of the feed: the number of the last event that was seen." minimum:"0"`
+	Kind    []string `query:"kind,explode" doc:"Only of the feed: kinds of subjects."`
+	Account []string `query:"account,explode" doc:"Only of the feed: ids or names of accounts."`
+}
+
+func (s *Server) eventList(ctx context.Context, r *control.Request, in *eventList) (*page[api.Event], error) {
+	for name, set := range map[string]bool{"after": in.After != 0, "kind": len(in.Kind) > 0, "account": len(in.Account) > 0} {
+		if set {
+			return nil, cloud.FieldErrorf(name, "is for the feed (a WebSocket); use filter and sort in the list")
+		}
+	}
+	list, next, err := s.control.Events(ctx, r, in.query())
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(list, next, eventView), nil
+}
+
+// feedOr takes the WebSockets at the path of events.
+func (s *Server) feedOr(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == eventsPath && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			callOf(r.Context()).route = eventsPath
+			s.feed(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// The pace of a feed.
+const (
+	feedWrite = 10 * time.Second // a reader that takes longer for a message is too slow
+	feedPing  = 20 * time.Second
+)
+
+// feed sends events as they come.
+func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
+	after, filter, err := s.feedInput(r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: s.hosts})
+	if err != nil {
+		return // Accept has answered
+	}
+	defer ws.CloseNow()
+	s.metrics.readers.Inc()
+	defer s.metrics.readers.Dec()
+	ctx := ws.CloseRead(r.Context()) // readers have nothing to say
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		ping(ctx, ws)
+	}()
+	err = s.control.FollowEvents(ctx, callOf(r.Context()).request, after, filter,
+		func(list []cloud.Event) error { return sendEvents(ctx, ws, list) },
+		func(ctx context.Context) (*control.Request, error) { return s.recheck(ctx, r) })
+	if err != nil && ctx.Err() == nil {
+		s.endFeed(ctx, ws, err)
+	}
+	cancel()
+	<-done
+}
+
+// feedInput reads what a feed is asked for.
+func (s *Server) feedInput(r *http.Request) (after int64, f control.EventFilter, err error) {
+	q := r.URL.Query()
+	after = -1
+	if text := q.Get("after"); text != "" {
+		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
+			return 0, f, cloud.FieldErrorf("after", "%.40q is no number of an event", text)
+		}
+	}
+	for key := range q {
+		if !slices.Contains([]string{"after", "kind", "account"}, key) {
+			return 0, f, cloud.FieldErrorf(key, "is no query parameter of the feed; they are after, kind and account")
+		}
+	}
+	for _, k := range q["kind"] {
+		f.Kinds = append(f.Kinds, cloud.Kind(k))
+	}
+	for _, ref := range q["account"] {
+		id, err := s.accountID(r.Context(), callOf(r.Context()).request, ref)
+		if err != nil {
+			return 0, f, err
+		}
+		f.Accounts = append(f.Accounts, id)
+	}
+	return after, f, nil
+}
+
+// recheck authenticates a feed's reader anew.
+func (s *Server) recheck(ctx context.Context, r *http.Request) (*control.Request, error) {
+	req, _, err := s.identify(r.WithContext(context.WithValue(ctx, callKey{}, callOf(r.Context()))))
+	if err == nil && req == nil {
+		err = cloud.Errorf(cloud.Unauthenticated, "the credential holds no longer")
+	}
+	return req, err
+}
+
+func sendEvents(ctx context.Context, ws *websocket.Conn, list []cloud.Event) error {
+	for i := range list {
+		v := eventView(&list[i])
+		if err := sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedEvent, Event: &v}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sendFeed(ctx context.Context, ws *websocket.Conn, m api.FeedMessage) error {
+	ctx, cancel := context.WithTimeout(ctx, feedWrite)
+	defer cancel()
+	return wsjson.Write(ctx, ws, m)
+}
+
+// endFeed tells the reader why.
+func (s *Server) endFeed(ctx context.Context, ws *websocket.Conn, err error) {
+	var a *answer
+	if !errors.As(s.failure(ctx, err), &a) {
+		return
+	}
+	code := websocket.StatusInternalError
+	if a.Status < 500 {
+		code = websocket.StatusPolicyViolation
+	}
+	if sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedEnd, Problem: &a.Problem}) == nil {
+		ws.Close(code, a.Code) // the reader is gone if it fails
+	}
+}
+
+// ping finds out that a reader is gone.
+func ping(ctx context.Context, ws *websocket.Conn) {
+	tick := time.NewTicker(feedPing)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		wait, cancel := context.WithTimeout(ctx, feedWrite)
+		err := ws.Ping(wait)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+}

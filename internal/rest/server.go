@@ -1,0 +1,120 @@
+package rest
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"atoll/internal/control"
+)
+
+// Rate is how many requests per second are let through, and how many at once.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Config is what the API needs to know. The zero value works.
+type Config struct {
+	Log     *slog.Logger // control's if nil
+	Version string       // of the program, shown in openapi.json
+	// PublicURL is where browsers reach the portal, if that is another origin than
+	// the one that the request names: behind a proxy.
+	PublicURL string
+	// UserRate limits each signed-in user, AddressRate each address without valid
+	// credentials. The defaults are 500/s and 20/s.
+	UserRate, AddressRate Rate
+	// Portal serves all paths that are not the API's; nil for none.
+	Portal http.Handler
+}
+
+// Server is the REST API over one control. It is an http.Handler.
+type Server struct {
+	Config
+	control *control.Control
+	api     huma.API
+	openAPI []byte
+	handler http.Handler
+	open    map[string]bool // "METHOD /path" of what needs no credential
+	users   *limiter
+	guests  *limiter
+	metrics *metrics
+	origins *http.CrossOriginProtection
+	hosts   []string // of PublicURL, for WebSockets
+}
+
+// New returns the API over the rules.
+func New(c *control.Control, cfg Config) (*Server, error) {
+	if cfg.Log == nil && c != nil {
+		cfg.Log = c.Log
+	}
+	if cfg.UserRate == (Rate{}) {
+		cfg.UserRate = Rate{500, 1000}
+	}
+	if cfg.AddressRate == (Rate{}) {
+		cfg.AddressRate = Rate{20, 60}
+	}
+	s := &Server{
+		Config: cfg, control: c, open: map[string]bool{},
+		users: newLimiter(cfg.UserRate), guests: newLimiter(cfg.AddressRate),
+		metrics: newMetrics(), origins: http.NewCrossOriginProtection(),
+	}
+	if cfg.PublicURL != "" {
+		u, err := url.Parse(cfg.PublicURL)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, err
+		}
+		s.hosts = []string{u.Host}
+	}
+	routes := http.NewServeMux()
+	s.api = humago.New(routes, s.humaConfig())
+	s.register()
+	routes.HandleFunc("/api/", s.noRoute)
+	var err error
+	if s.openAPI, err = s.describe(); err != nil {
+		return nil, err
+	}
+	s.handler = s.observe(s.secure(s.routes(s.admit(s.feedOr(s.once(routes))))))
+	return s, nil
+}
+
+// routes puts what is not an operation beside the API.
+func (s *Server) routes(api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api)
+	mux.HandleFunc("GET /api/v1/openapi.json", s.serveOpenAPI)
+	mux.HandleFunc("GET /docs", s.serveDocs)
+	mux.HandleFunc("GET /docs/{file}", s.serveDocs)
+	mux.HandleFunc("GET /livez", s.livez)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /metrics", s.serveMetrics)
+	if s.Portal != nil {
+		mux.Handle("/", s.Portal)
+	} else {
+		mux.HandleFunc("/", s.noRoute)
+	}
+	return mux
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// register adds the operations of all kinds.
+func (s *Server) register() {
+	for _, add := range []func(){
+		s.registerSessions, s.registerMe, s.registerAccounts, s.registerUsers, s.registerServiceAccounts,
+		s.registerMemberships, s.registerTokens, s.registerSSHKeys, s.registerQuotas,
+		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages,
+		s.registerCloudspaces, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
+		s.registerScripts, s.registerJobs, s.registerRuns, s.registerSchedules,
+		s.registerOperations, s.registerEvents, s.registerLeftovers,
+	} {
+		add()
+	}
+}
