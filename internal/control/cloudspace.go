@@ -117,7 +117,7 @@ func (c *Control) Cloudspace(ctx context.Context, r *Request, account, ref strin
 		if s, err = findCloudspace(tx, account, ref); err != nil {
 			return err
 		}
-		return r.allow(authz.Read, cloudspaceTarget(s))
+		return r.permit(authz.Read, cloudspaceTarget(s), ref)
 	})
 	return s, err
 }
@@ -159,7 +159,7 @@ func (ch *change) cloudspaceFor(a authz.Action, account, ref string) (*cloud.Clo
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.r.allow(a, cloudspaceTarget(s)); err != nil {
+	if err := ch.r.permit(a, cloudspaceTarget(s), ref); err != nil {
 		return nil, err
 	}
 	if _, err := ch.active(s.AccountID); err != nil {

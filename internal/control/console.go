@@ -69,7 +69,7 @@ func (c *Control) OpenConsole(ctx context.Context, r *Request, ref MachineRef, k
 		if m, err = findMachine(tx, ref); err != nil {
 			return err
 		}
-		return r.allow(authz.Execute, machineTarget(m))
+		return r.permit(authz.Execute, machineTarget(m), ref.Machine)
 	})
 	if err != nil {
 		return nil, err

@@ -226,7 +226,7 @@ func (c *Control) Machine(ctx context.Context, r *Request, ref MachineRef) (*clo
 		if m, err = findMachine(tx, ref); err != nil {
 			return err
 		}
-		return r.allow(authz.Read, machineTarget(m))
+		return r.permit(authz.Read, machineTarget(m), ref.Machine)
 	})
 	return m, err
 }
@@ -246,7 +246,7 @@ func (ch *change) machineFor(a authz.Action, ref MachineRef) (*cloud.Machine, er
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.r.allow(a, machineTarget(m)); err != nil {
+	if err := ch.r.permit(a, machineTarget(m), ref.Machine); err != nil {
 		return nil, err
 	}
 	if _, err := ch.active(m.AccountID); err != nil {

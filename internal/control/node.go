@@ -13,8 +13,6 @@ import (
 	"atoll/internal/wire"
 )
 
-func nodeTarget(n *cloud.Node) target { return target{kind: cloud.KindNode, name: n.Name} }
-
 func nodeSubject(n *cloud.Node) subject {
 	return subject{kind: cloud.KindNode, id: string(n.ID), name: n.Name}
 }

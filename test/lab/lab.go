@@ -125,7 +125,10 @@ func (l *Lab) startController() {
 	})
 	t.Cleanup(func() {
 		for _, n := range l.nodes {
-			n.Stop()
+			n.stop()
+		}
+		for _, n := range l.nodes {
+			<-n.done
 		}
 		cancel()
 		wg.Wait()
