@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"atoll/internal/cloud"
@@ -65,6 +66,11 @@ func (ch *change) bootstrap() (adminToken string, err error) {
 	if err := ch.Tx.CreateMembership(&cloud.Membership{
 		ID: cloud.NewID[cloud.MembershipID](), UserID: admin.ID, Role: cloud.ScopeAdmin, AccountID: account.ID,
 	}); err != nil {
+		return "", err
+	}
+	// Numbers of networks name bridges and namespaces: installations that meet on
+	// one host, such as a rehearsal beside the real one, should not have the same.
+	if err := ch.SetCounter("network", rand.Int64N(1<<23)); err != nil {
 		return "", err
 	}
 	if _, err := ch.createCloudspace(account.ID, home.ID, "default", ""); err != nil {

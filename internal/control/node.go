@@ -109,11 +109,7 @@ func (c *Control) Join(ctx context.Context, in *wire.JoinRequest, address string
 		ID: cloud.NewID[cloud.NodeID](), Name: in.Name, State: cloud.NodeJoining, Simulated: in.Simulated,
 		Facts: in.Facts, CPUOvercommit: 400, BootID: in.Facts.BootID,
 	}
-	cert, err := c.inst.ca.IssueNode(in.CSR, string(n.ID), nodeCert, time.Now())
-	if err != nil {
-		return nil, cloud.Wrap(cloud.Invalid, err, "the certificate request cannot be used")
-	}
-	n.CertSerial = cert.Serial()
+	var cert pki.Certificate
 	err = c.DB.Update(ctx, func(tx *store.Tx) error {
 		t, err := useJoinToken(tx, pki.HashToken(tok.Secret))
 		if err != nil {
@@ -123,9 +119,18 @@ func (c *Control) Join(ctx context.Context, in *wire.JoinRequest, address string
 		if err := n.Validate(); err != nil {
 			return err
 		}
-		if err := tx.CreateNode(n); store.IsTaken(err, "name") {
-			return cloud.Errorf(cloud.Conflict, "a node named %s exists; delete it or start this agent with another --name", n.Name)
-		} else if err != nil {
+		old, err := simulatedBefore(tx, n)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			n.ID, n.Meta = old.ID, old.Meta
+		}
+		if cert, err = c.inst.ca.IssueNode(in.CSR, string(n.ID), nodeCert, time.Now()); err != nil {
+			return cloud.Wrap(cloud.Invalid, err, "the certificate request cannot be used")
+		}
+		n.CertSerial = cert.Serial()
+		if err := admit(tx, n, old); err != nil {
 			return err
 		}
 		if err := setCapacity(tx, n); err != nil {
@@ -140,6 +145,31 @@ func (c *Control) Join(ctx context.Context, in *wire.JoinRequest, address string
 		return nil, err
 	}
 	return &wire.JoinAnswer{Node: n.ID, Certificate: cert.PEM, CA: c.inst.ca.CertPEM()}, nil
+}
+
+// simulatedBefore returns the simulated node of that name, which a simulated one
+// that starts anew takes over: its identity was in memory only.
+func simulatedBefore(tx *store.Tx, n *cloud.Node) (*cloud.Node, error) {
+	old, err := tx.NodeNamed(n.Name)
+	if cloud.Is(err, cloud.NotFound) || err == nil && !(old.Simulated && n.Simulated) {
+		return nil, nil
+	}
+	return old, err
+}
+
+// admit writes the row of a node that joins.
+func admit(tx *store.Tx, n, old *cloud.Node) error {
+	if old == nil {
+		err := tx.CreateNode(n)
+		if store.IsTaken(err, "name") {
+			return cloud.Errorf(cloud.Conflict, "a node named %s exists; delete it or start this agent with another --name", n.Name)
+		}
+		return err
+	}
+	if err := tx.RevokeCertificates(n.ID, old.CertSerial); err != nil {
+		return err
+	}
+	return tx.UpdateNode(n)
 }
 
 func useJoinToken(tx *store.Tx, hash string) (*cloud.JoinToken, error) {

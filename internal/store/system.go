@@ -30,6 +30,12 @@ func (tx *Tx) Next(counter string) (n int64, err error) {
 	return n, tx.d.translate(err)
 }
 
+// SetCounter sets what a counter has given last.
+func (tx *Tx) SetCounter(counter string, value int64) error {
+	_, err := tx.exec("UPDATE counters SET value = ? WHERE name = ?", value, counter)
+	return err
+}
+
 // TakeLease takes or renews the named lease for the owner, by the database's
 // clock. It reports the epoch, and whether the owner has it.
 func (tx *Tx) TakeLease(name string, owner cloud.ControllerID, ttl time.Duration) (epoch int64, ok bool, err error) {
