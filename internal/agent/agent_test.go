@@ -250,7 +250,7 @@ func TestRotation(t *testing.T) {
 
 	// A certificate past two thirds of its life is renewed without being asked:
 	// it begins five minutes before it was made.
-	c.do(func() { c.lifetime = time.Second })
+	c.do(func() { c.lifetime = time.Minute })
 	if err := a.Join(t.Context(), c.token); err != nil {
 		t.Fatal(err)
 	}
@@ -262,16 +262,13 @@ func TestRotation(t *testing.T) {
 func TestExpired(t *testing.T) {
 	c := newController(t)
 	cfg := testConfig(t, c)
-	c.lifetime = time.Millisecond
+	c.lifetime = time.Millisecond // certificates count in whole seconds: it has expired when it is made
 	a, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Join(t.Context(), c.token); err != nil {
 		t.Fatal(err)
-	}
-	for a.id.Load().expired(time.Now()) == nil {
-		time.Sleep(time.Millisecond)
 	}
 	if err := a.Run(t.Context()); !cloud.Is(err, cloud.Unauthenticated) || !strings.Contains(err.Error(), "join again") {
 		t.Errorf("Run() = %v, want kind unauthenticated and the way out", err)

@@ -79,12 +79,14 @@ func (e *statusError) Error() string {
 }
 
 // exchange sends x and waits for the answer; nil means that the controller has
-// taken x and has no answer. Written is called when x is on its way.
-func (c *conn) exchange(x *wire.Exchange, written func()) (*wire.Answer, error) {
-	if err := c.send(x); err != nil {
+// taken x and has no answer. Written is called when x is on its way, with the
+// size of its JSON.
+func (c *conn) exchange(x *wire.Exchange, written func(bytes int)) (*wire.Answer, error) {
+	n, err := c.send(x)
+	if err != nil {
 		return nil, err
 	}
-	written()
+	written(n)
 	if err := c.SetReadDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return nil, err
 	}
@@ -113,14 +115,14 @@ func (c *conn) exchange(x *wire.Exchange, written func()) (*wire.Answer, error) 
 // usable reports whether the connection can carry another exchange.
 func (c *conn) usable() bool { return c != nil && c.host != "" }
 
-func (c *conn) send(x *wire.Exchange) error {
+func (c *conn) send(x *wire.Exchange) (int, error) {
 	body := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(body)
 	body.Reset()
 	enc := json.NewEncoder(body)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(x); err != nil {
-		return err
+		return 0, err
 	}
 	whole := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(whole)
@@ -137,10 +139,10 @@ func (c *conn) send(x *wire.Exchange) error {
 		whole.Write(body.Bytes())
 	}
 	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
+		return 0, err
 	}
 	_, err := c.Write(whole.Bytes())
-	return err
+	return body.Len(), err
 }
 
 func readAnswer(resp *http.Response) (*wire.Answer, error) {

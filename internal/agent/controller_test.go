@@ -34,8 +34,7 @@ type controller struct {
 	ca    *pki.CA
 	url   string
 	token string
-	srv   *http.Server
-	done  chan struct{} // closed when srv has ended
+	srv   func() // stops the listener
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -71,18 +70,6 @@ func newController(t testing.TB) *controller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := pki.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	issued, err := ca.IssueController(key.Public(), "c1", nil, time.Hour, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := issued.TLS(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := &controller{
 		t: t, ca: ca, lifetime: time.Hour,
 		results: map[wire.JobRef][]wire.Result{}, chunks: map[wire.JobRef][]wire.LogChunk{}, serials: map[string]bool{},
@@ -97,20 +84,46 @@ func newController(t testing.TB) *controller {
 	mux.HandleFunc(wire.PathScript, func(w http.ResponseWriter, r *http.Request) { c.body(w, r, wire.PathScript, c.scripts) })
 	mux.HandleFunc(wire.PathImage, func(w http.ResponseWriter, r *http.Request) { c.body(w, r, wire.PathImage, c.images) })
 	mux.HandleFunc(wire.PathStream, c.stream)
-	l, err := tls.Listen("tcp", "127.0.0.1:0", pki.ListenerConfig(ca.Cert(), func() (*tls.Certificate, error) { return &cert, nil }, nil))
+	c.url = c.serve(mux)
+	return c
+}
+
+// serve starts a controller's listener with the handler and returns its URL.
+func (c *controller) serve(h http.Handler) string {
+	c.t.Helper()
+	key, err := pki.NewKey()
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	c.url, c.done = "https://"+l.Addr().String(), make(chan struct{})
-	c.srv = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	issued, err := c.ca.IssueController(key.Public(), "c1", nil, time.Hour, time.Now())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cert, err := issued.TLS(key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", pki.ListenerConfig(c.ca.Cert(), func() (*tls.Certificate, error) { return &cert, nil }, nil))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	done := make(chan struct{})
 	go func() {
-		defer close(c.done)
-		if err := c.srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
+		defer close(done)
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			c.t.Error(err)
 		}
 	}()
-	t.Cleanup(c.stop)
-	return c
+	stop := sync.OnceFunc(func() {
+		srv.Close() //nolint:errcheck // the test has ended
+		<-done
+	})
+	if c.srv == nil {
+		c.srv = stop
+	}
+	c.t.Cleanup(stop)
+	return "https://" + l.Addr().String()
 }
 
 func (c *controller) stop() {
@@ -121,10 +134,7 @@ func (c *controller) stop() {
 	}
 	c.refuse = http.StatusServiceUnavailable
 	c.mu.Unlock()
-	if err := c.srv.Close(); err != nil {
-		c.t.Error(err)
-	}
-	<-c.done
+	c.srv()
 }
 
 func (c *controller) join(w http.ResponseWriter, r *http.Request) {
@@ -200,18 +210,7 @@ func (c *controller) exchange(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return
 	}
-	body, err := io.ReadAll(r.Body)
-	if err == nil && r.Header.Get("Content-Encoding") == "zstd" {
-		var d *zstd.Decoder
-		if d, err = zstd.NewReader(nil); err == nil {
-			body, err = d.DecodeAll(body, nil)
-			d.Close()
-		}
-	}
-	var x wire.Exchange
-	if err == nil {
-		err = json.Unmarshal(body, &x)
-	}
+	x, err := readExchange(r)
 	if err != nil {
 		c.t.Error(err)
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -224,7 +223,7 @@ func (c *controller) exchange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.serials[serial] = true
-	wait := c.take(&x)
+	wait := c.take(x)
 	lost := c.cut > 0 && len(c.jobs) > 0
 	if lost {
 		c.cut--
@@ -244,6 +243,20 @@ func (c *controller) exchange(w http.ResponseWriter, r *http.Request) {
 		}
 		c.mu.Unlock()
 	}
+}
+
+func readExchange(r *http.Request) (*wire.Exchange, error) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil && r.Header.Get("Content-Encoding") == "zstd" {
+		z := decoders.Get().(*zstd.Decoder)
+		defer decoders.Put(z)
+		body, err = z.DecodeAll(body, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	x := &wire.Exchange{}
+	return x, json.Unmarshal(body, x)
 }
 
 // take stores what the agent says and holds the exchange.
@@ -297,7 +310,8 @@ func write(w http.ResponseWriter, a *wire.Answer) {
 	}
 	body, _ := json.Marshal(a)
 	if len(body) > 500 {
-		z, _ := zstd.NewWriter(nil)
+		z := encoders.Get().(*zstd.Encoder)
+		defer encoders.Put(z)
 		body = z.EncodeAll(body, nil)
 		w.Header().Set("Content-Encoding", "zstd")
 	}

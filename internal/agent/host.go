@@ -146,6 +146,7 @@ func (a *Agent) refresh(first bool) {
 	select {
 	case <-done:
 	case <-t.C:
+	case <-a.work.Done():
 	}
 }
 

@@ -128,8 +128,9 @@ func (a *Agent) settle(s *sent, taken bool) {
 	if len(again) > 0 {
 		a.jobs.pending = append(again, a.jobs.pending...)
 	}
-	// Results that waited for their output to be taken can go now.
-	if taken && len(s.logs) > 0 && len(a.jobs.pending) > 0 {
+	// Results that waited for their output to be taken can go now; what was not
+	// taken goes with the exchange that is held meanwhile, or rather replaces it.
+	if len(again) > 0 || len(s.logs) > 0 && (!taken || len(a.jobs.pending) > 0) {
 		a.say()
 	}
 }

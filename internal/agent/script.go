@@ -59,7 +59,11 @@ func layOut(dir string, src []byte) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "script"), src, 0o755)
+	path := filepath.Join(dir, "script")
+	if err := os.WriteFile(path, src, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755) // whatever the umask is: a project's user runs it
 }
 
 // script returns the bytes of a script after its signature was checked.

@@ -16,11 +16,14 @@ import (
 // One goroutine, that of Run, makes one exchange after the other. While its
 // exchange is held by the controller and there is something to say, a second
 // goroutine makes a newer exchange on another connection; the controller ends
-// the older one at once, and its goroutine waits until the turn comes back.
+// the older one at once, and its goroutine waits until the turn comes back. (An
+// older exchange that is slow to arrive may push out the newer one; then the
+// second goroutine goes on until the first one is back.)
 type talkState struct {
 	turn     int64         // grows when another goroutine takes over: jobs count only in answers of the turn
 	back     chan struct{} // the turn is Run's again
-	held     time.Time     // when the newest exchange was sent; zero while none is under way
+	waiting  bool          // Run's goroutine waits for back
+	held     time.Time     // from when on the newest exchange may be replaced; zero while none is under way
 	dirty    bool          // there is something to say that the newest exchange did not carry
 	timer    *time.Timer   // until the newest exchange may be replaced
 	number   int64         // of the newest exchange
@@ -28,6 +31,7 @@ type talkState struct {
 	server   int           // index of the controller
 	failures int           // in a row
 	up       bool          // the last exchange had an answer
+	stopping bool          // ctx of Run has ended
 	trouble  string        // last one that was logged
 	renew    bool          // the controller wants the agent to have a new certificate
 	renewAt  time.Time     // not before this
@@ -50,7 +54,12 @@ const (
 // serve makes exchanges until ctx ends. Its error says that the agent cannot go
 // on without its operator.
 func (a *Agent) serve(ctx context.Context) error {
-	defer context.AfterFunc(ctx, a.hangUp)()
+	defer context.AfterFunc(ctx, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.talk.stopping = true
+		a.talk.hangUp()
+	})()
 	a.mu.Lock()
 	a.talk.back = make(chan struct{}, 1)
 	a.mu.Unlock()
@@ -68,6 +77,9 @@ func (a *Agent) serve(ctx context.Context) error {
 		if a.round(ctx, turn) {
 			continue
 		}
+		a.mu.Lock()
+		a.talk.waiting = true
+		a.mu.Unlock()
 		select {
 		case <-a.talk.back:
 		case <-ctx.Done():
@@ -82,10 +94,10 @@ func (a *Agent) serve(ctx context.Context) error {
 func (a *Agent) say() {
 	t := &a.talk
 	t.dirty = true
-	if t.held.IsZero() || t.timer != nil || a.closed || a.work.Err() != nil {
+	if t.held.IsZero() || t.timer != nil || a.closed || t.stopping {
 		return // the next exchange takes it along
 	}
-	t.timer = time.AfterFunc(max(0, replaceAfter-time.Since(t.held)), a.replace)
+	t.timer = time.AfterFunc(max(0, time.Until(t.held)), a.replace)
 }
 
 // speak is say for callers without mu.
@@ -101,23 +113,33 @@ func (a *Agent) replace() {
 	defer a.mu.Unlock()
 	t := &a.talk
 	t.timer = nil
-	if t.held.IsZero() || !t.dirty || a.closed || a.work.Err() != nil {
+	if t.held.IsZero() || !t.dirty || a.closed || t.stopping {
 		return
 	}
 	t.held = time.Time{}
 	t.turn++
 	turn := t.turn
 	a.wg.Go(func() {
-		if !a.round(a.work, turn) {
-			return
-		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if t.turn == turn && t.held.IsZero() {
-			t.turn++
-			t.back <- struct{}{}
+		for a.round(a.work, turn) && !a.giveBack(turn) && a.backOff(a.work) {
 		}
 	})
+}
+
+// giveBack gives the turn to Run's goroutine if that one waits for it. It
+// reports whether the caller's is over.
+func (a *Agent) giveBack(turn int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := &a.talk
+	if t.turn == turn && !t.waiting {
+		return a.closed || t.stopping
+	}
+	if t.turn == turn {
+		t.turn++
+		t.waiting = false
+		t.back <- struct{}{}
+	}
+	return true
 }
 
 // round makes one exchange and does what its answer says. It reports whether the
@@ -129,7 +151,7 @@ func (a *Agent) round(ctx context.Context, turn int64) bool {
 	}
 	reused := c.reused
 	x, sent := a.compose()
-	ans, err := c.exchange(x, func() { a.written(turn) })
+	ans, err := c.exchange(x, func(bytes int) { a.written(turn, bytes) })
 	a.settle(sent, err == nil)
 	if err != nil {
 		if s := new(statusError); reused && !errors.As(err, &s) {
@@ -151,14 +173,15 @@ func (a *Agent) round(ctx context.Context, turn int64) bool {
 	return mine
 }
 
-// written notes that the turn's exchange is on its way.
-func (a *Agent) written(turn int64) {
+// written notes that the turn's exchange is on its way. The controller needs time
+// to read a large one: a newer one must not arrive before it.
+func (a *Agent) written(turn int64, bytes int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.talk.turn != turn {
 		return
 	}
-	a.talk.held = time.Now()
+	a.talk.held = time.Now().Add(replaceAfter + time.Duration(bytes>>15)*time.Millisecond)
 	if a.talk.dirty {
 		a.say()
 	}
@@ -176,6 +199,8 @@ func (a *Agent) answered(turn int64, ans *wire.Answer) (*batch, bool) {
 	if ans == nil {
 		if mine { // not replaced by us: the controller stops
 			t.failures++
+		} else {
+			t.failures = 0
 		}
 		return nil, mine
 	}
@@ -221,7 +246,7 @@ func (a *Agent) failed(turn int64, c *conn, err error) bool {
 		return false
 	}
 	t.held = time.Time{}
-	if a.closed || a.work.Err() != nil {
+	if a.closed || t.stopping {
 		return true
 	}
 	t.hangUp()
@@ -391,7 +416,7 @@ func (a *Agent) lastWord(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() { c.Close() })() //nolint:errcheck // it ends the wait
 	x, sent := a.compose()
 	x.Free, x.Room = nil, 0
-	_, err = c.exchange(x, func() {})
+	_, err = c.exchange(x, func(int) {})
 	a.settle(sent, err == nil)
 }
 

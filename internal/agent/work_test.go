@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,7 +103,7 @@ func TestControllerAway(t *testing.T) {
 	cfg := testConfig(t, c)
 	n := &network{}
 	cfg.Dial = n.Dial
-	text := strings.Repeat(strings.Repeat("o", 99)+"\n", 100_000) // 10 MB: more than memory holds
+	text := strings.Repeat(strings.Repeat("o", 99)+"\n", 60_000) // 6 MB: more than memory holds
 	printed := make(chan struct{})
 	go_ := make(chan struct{})
 	cfg.Node.Processes = processes(func(_ context.Context, cmd sal.Command) (sal.Exit, error) {
@@ -294,7 +295,7 @@ func TestOtherVersions(t *testing.T) {
 	if err := json.Unmarshal(text, &ans); err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(Config{Servers: []string{"https://localhost"}, Memory: &Memory{}, Node: simNode(t, "n1").SAL(), Name: "n1"})
+	a, err := New(Config{Servers: []string{"https://localhost"}, Memory: &Memory{}, Node: simNode(t, "n1").SAL(), Name: "n1", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
