@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"atoll/api"
+	"atoll/client"
+)
+
+var jobs = &kind[api.Job]{
+	noun: "job", level: inInstallation,
+	reader:  func(c *client.Client) client.Reader[api.Job] { return c.Jobs().Reader },
+	id:      func(j *api.Job) string { return j.ID },
+	filters: []string{"account"},
+	columns: []column[api.Job]{
+		{"ID", func(j *api.Job) string { return j.ID }},
+		{"ACTION", func(j *api.Job) string { return j.Action }},
+		{"STATE", func(j *api.Job) string { return j.State }},
+		{"EXIT", func(j *api.Job) string {
+			if client.Final(j.State) {
+				return num(j.ExitCode)
+			}
+			return ""
+		}},
+		{"STEP", func(j *api.Job) string { return j.Step }},
+		{"AGE", func(j *api.Job) string { return age(j.CreatedAt) }},
+		{"ERROR", func(j *api.Job) string { return firstLine(j.Error) }},
+	},
+}
+
+func (a *app) jobCommand() *cobra.Command {
+	var operation string
+	list := listCommand(a, jobs, func(_ context.Context, _ *client.Client, o *client.ListOptions) error {
+		if operation != "" {
+			o.Filter = append(o.Filter, "operation="+operation)
+		}
+		return nil
+	})
+	list.Flags().StringVar(&operation, "operation", "", "only those of this operation")
+
+	cancel := a.mutating(a.command("cancel ID...", "End queued jobs, and ask the nodes of running ones to", cobra.MinimumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		return verb(ctx, a, c, jobs, words{"canceling", "asked to cancel"}, args, func(ref string, o ...client.Option) (*client.Result[api.Job], error) {
+			return c.Jobs().Cancel(ctx, ref, o...)
+		})
+	}))
+	return a.noun("job", "Runs of scripts and actions on nodes", list, showCommand(a, jobs), a.jobLogs(), cancel)
+}
+
+func (a *app) jobLogs() *cobra.Command {
+	var follow bool
+	cmd := a.command("logs ID", "Print a job's output", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		for line, err := range c.Jobs().Logs(ctx, args[0], follow) {
+			if err != nil {
+				return err
+			}
+			if a.output == "json" || a.output == "yaml" {
+				err = a.printLine(line)
+			} else {
+				_, err = fmt.Fprintln(a.Stdout, a.safe(line.Text))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the job has ended")
+	return cmd
+}
+
+// safe is what a node wrote, without what a terminal would obey.
+func (a *app) safe(text string) string {
+	if terminal(a.Stdout) {
+		return printable(text)
+	}
+	return text
+}
