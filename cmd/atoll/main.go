@@ -1,0 +1,43 @@
+// Command atoll is the whole product in one program: the controller (`atoll up`,
+// `atoll server`), the agent of a node (`atoll agent`), simulated nodes
+// (`atoll sim`), and the command line for people.
+//
+// It only wires the packages together and must never hold a rule of its own.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"atoll/internal/cli"
+	"atoll/internal/sal/host"
+)
+
+// version is set by the build: -ldflags "-X main.version=…".
+var version = "dev"
+
+func main() {
+	host.MaybeChild() // a command of a project starts as a child of this program
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	root := cli.New(cli.Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Version: version,
+	})
+	root.AddCommand(upCommand(), serverCommand(), agentCommand(), simCommand())
+	code := cli.Execute(ctx, root)
+	stop()
+	os.Exit(code)
+}
+
+// newLog writes to standard error: one line a record, JSON when it is no terminal's.
+func newLog(cmd *cobra.Command) *slog.Logger {
+	level := slog.LevelInfo
+	if on, err := cmd.Flags().GetBool("debug"); err == nil && on {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}

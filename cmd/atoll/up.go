@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"atoll/internal/cloud"
+	"atoll/internal/control"
+)
+
+func upCommand() *cobra.Command {
+	var cfg serverConfig
+	var sims int
+	var noMachines bool
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run controller and agent on this machine",
+		Long:  "Run controller, agent and if wanted simulated nodes on this machine, in one process.\nThe first start makes the admin, whose token is in DIR/admin.token.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.complete(); err != nil {
+				return err
+			}
+			return up(cmd.Context(), cfg, sims, !noMachines, newLog(cmd))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Data, "data", "./atoll-data", "folder of the data")
+	f.StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "address for people")
+	f.StringVar(&cfg.AgentListen, "agent-listen", "127.0.0.1:8443", "address for agents")
+	f.StringVar(&cfg.Database, "database", "", "postgres://… instead of SQLite in the data folder")
+	f.StringVar(&cfg.TLS.Mode, "tls", "off", "how people's listener is protected: off (on 127.0.0.1 only) or self-signed")
+	f.BoolVar(&cfg.AllowPrivateURLs, "allow-private-urls", false, "let images be fetched from private addresses")
+	f.IntVar(&sims, "sim", 0, "number of simulated nodes")
+	f.BoolVar(&noMachines, "no-machines", false, "the real agent offers no compute and no network role")
+	f.Bool("debug", false, "log more")
+	return cmd
+}
+
+func up(ctx context.Context, cfg serverConfig, sims int, machines bool, log *slog.Logger) error {
+	c, err := newController(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	token, _, err := c.control.CreateJoinToken(ctx, control.System("atoll up"), control.NewJoinToken{Uses: int64(sims) + 1, TTL: time.Hour})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.run(ctx) })
+	g.Go(func() error {
+		return runAgent(ctx, nodeConfig{
+			servers: []string{c.agentURL()}, data: filepath.Join(cfg.Data, "agent"), name: hostname(), token: token, machines: machines,
+		}, log.With("node", hostname()))
+	})
+	if sims > 0 {
+		g.Go(func() error {
+			return runSim(ctx, simConfig{servers: []string{c.agentURL()}, token: token, nodes: sims, seed: 1, prefix: "sim-"}, quiet(log))
+		})
+	}
+	return g.Wait()
+}
+
+// quiet keeps a hundred simulated nodes from telling each of their steps.
+func quiet(log *slog.Logger) *slog.Logger {
+	if log.Enabled(context.Background(), slog.LevelDebug) {
+		return log
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// hostname is the host's name as a node's, or "node-1" if it does not fit.
+func hostname() string {
+	name, err := os.Hostname()
+	name = strings.ToLower(name)
+	if err != nil || cloud.ValidateName(cloud.KindNode, name) != nil {
+		return "node-1"
+	}
+	return name
+}
+
+func serverCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "server --config FILE",
+		Short: "Run a controller",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return fmt.Errorf("config: is required; deploy/server.yaml is an example")
+			}
+			cfg, err := readConfig(file)
+			if err != nil {
+				return err
+			}
+			c, err := newController(cmd.Context(), cfg, newLog(cmd))
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			return c.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
+	cmd.PersistentFlags().Bool("debug", false, "log more")
+	return cmd
+}
