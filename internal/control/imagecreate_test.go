@@ -182,7 +182,7 @@ func TestImageFetchIsCanceled(t *testing.T) {
 		file := rawDisk(4 << 20)
 		url, _ := source(t, file, make(chan struct{}))
 		ctx := t.Context()
-		i, o, err := c.CreateImageFromURL(ctx, operator, NewImage{Name: "web", URL: url + "/disk", SHA256: sum(file)})
+		_, o, err := c.CreateImageFromURL(ctx, operator, NewImage{Name: "web", URL: url + "/disk", SHA256: sum(file)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestImageFetchIsCanceled(t *testing.T) {
 		if o, err = c.WaitOperation(ctx, operator, o.ID); err != nil || o.State != cloud.OperationCanceled {
 			t.Errorf("operation = %+v, %v, want canceled", o, err)
 		}
-		if i, err = c.Image(ctx, operator, "", "web"); err != nil || i.State != cloud.ImageFailed {
+		if i, err := c.Image(ctx, operator, "", "web"); err != nil || i.State != cloud.ImageFailed {
 			t.Errorf("image = %+v, %v, want failed", i, err)
 		}
 		noneStuck(t, c)
