@@ -43,8 +43,8 @@ func source(t *testing.T, file []byte, wait <-chan struct{}) (url string, calls 
 	return srv.URL, calls
 }
 
-// fetchImage starts the operation and waits for its end.
-func fetchImage(t *testing.T, c *Control, r *Request, in NewImage) (*cloud.Image, *cloud.Operation) {
+// createFromURL starts the operation and waits for its end.
+func createFromURL(t *testing.T, c *Control, r *Request, in NewImage) (*cloud.Image, *cloud.Operation) {
 	t.Helper()
 	i, o, err := c.CreateImageFromURL(t.Context(), r, in)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestImageFromURL(t *testing.T) {
 		account, tenant := newTenant(t, c, "acme")
 		file := rawDisk(3 << 20)
 		url, _ := source(t, file, nil)
-		i, o := fetchImage(t, c, tenant, NewImage{Account: account, Name: "web", URL: url + "/moved?signature=secret", SHA256: sum(file)})
+		i, o := createFromURL(t, c, tenant, NewImage{Account: account, Name: "web", URL: url + "/moved?signature=secret", SHA256: sum(file)})
 		if o.State != cloud.OperationSucceeded || o.Progress != 100 {
 			t.Errorf("operation = %+v", o)
 		}
@@ -114,7 +114,7 @@ func TestImageFromURLFailures(t *testing.T) {
 		{"redirects", url + "/loop", sum(disk), cloud.Invalid, "redirects"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			i, o := fetchImage(t, c, operator, NewImage{Name: tt.name, URL: tt.url, SHA256: tt.sum})
+			i, o := createFromURL(t, c, operator, NewImage{Name: tt.name, URL: tt.url, SHA256: tt.sum})
 			if o.State != cloud.OperationFailed || o.ErrorKind != tt.kind || !strings.Contains(o.Error, tt.says) {
 				t.Errorf("operation is %s: %s %q, want %s with %q", o.State, o.ErrorKind, o.Error, tt.kind, tt.says)
 			}
@@ -153,7 +153,7 @@ func TestImageFromPrivateAddressIsRefused(t *testing.T) {
 	disk := rawDisk(1024)
 	url, calls := source(t, disk, nil)
 	for name, u := range map[string]string{"address": url + "/disk", "name": strings.Replace(url, "127.0.0.1", "localhost", 1) + "/disk"} {
-		i, o := fetchImage(t, c, operator, NewImage{Name: name, URL: u, SHA256: sum(disk)})
+		i, o := createFromURL(t, c, operator, NewImage{Name: name, URL: u, SHA256: sum(disk)})
 		if i.State != cloud.ImageFailed || !strings.Contains(o.Error, "no public address") || calls.Load() != 0 {
 			t.Errorf("%s: image is %s (%s), the server was called %d times", u, i.State, o.Error, calls.Load())
 		}
@@ -242,7 +242,7 @@ func TestImageFetchFaults(t *testing.T) {
 			runLoops(t, c.ops.Run, c.fetchImages)
 			file := rawDisk(1 << 20)
 			url, _ := source(t, file, nil)
-			i, o := fetchImage(t, c, operator, NewImage{Name: "web", URL: url + "/disk", SHA256: sum(file)})
+			i, o := createFromURL(t, c, operator, NewImage{Name: "web", URL: url + "/disk", SHA256: sum(file)})
 			if !failed.Load() || o.State != cloud.OperationFailed || i.State != cloud.ImageFailed {
 				t.Fatalf("operation is %s, image %s", o.State, i.State)
 			}
