@@ -168,14 +168,17 @@ func (c *Control) CreateImageFromUpload(ctx context.Context, r *Request, in NewI
 		ID: cloud.NewID[cloud.ImageID](), AccountID: in.Account, Name: in.Name, Description: in.Description,
 		User: in.User, SHA256: in.SHA256, State: cloud.ImageReady,
 	}
+	early := *r // what would be refused anyhow is refused before the file is moved
+	early.DryRun = true
+	var planned *Planned
+	err := c.change(ctx, &early, "image.create", func(ch *change) error { return ch.checkNewImage(i) })
 	if r.DryRun {
-		return nil, c.change(ctx, r, "image.create", func(ch *change) error { return ch.checkNewImage(i) })
+		return nil, err
 	}
-	err := c.view(ctx, func(tx *store.Tx) error { return (&change{Tx: tx, c: c, r: r}).checkNewImage(i) })
-	if cloud.Is(err, cloud.Denied) {
-		c.refused(ctx, r, "image.create", err)
-	}
-	if err != nil {
+	if !errors.As(err, &planned) {
+		if cloud.Is(err, cloud.Denied) {
+			c.refused(ctx, r, "image.create", err)
+		}
 		return nil, err
 	}
 	if err := c.storeImage(ctx, i, body); err != nil {

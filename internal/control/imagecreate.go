@@ -112,13 +112,8 @@ func (c *Control) fetchStep(s *op.Scope) error {
 	case f == nil:
 		return c.askFetch(s)
 	case phase != fetchEnded:
-		now, err := s.Tx.Now()
-		if err != nil {
-			return err
-		}
-		s.Op.WakeAt = now.Add(fetchLook)
 		f.report(s, phase)
-		return op.ErrWait
+		return lookSoon(s)
 	case err != nil:
 		s.Tx.OnCommit(func() { c.images.fetches.forget(s.Op.ID) })
 		return err
@@ -151,6 +146,16 @@ func (c *Control) askFetch(s *op.Scope) error {
 	id := s.Op.ID
 	s.Tx.OnCommit(func() { c.images.fetches.add(id, &fetch{image: *i, url: in.URL}) })
 	s.Progress(0, "waits for a place to fetch")
+	return lookSoon(s)
+}
+
+// lookSoon waits, and has the step called again to write progress.
+func lookSoon(s *op.Scope) error {
+	now, err := s.Tx.Now()
+	if err != nil {
+		return err
+	}
+	s.Op.WakeAt = now.Add(fetchLook)
 	return op.ErrWait
 }
 

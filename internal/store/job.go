@@ -310,9 +310,9 @@ func (tx *Tx) SetSegments(ref JobRef, n int64) error {
 func (tx *Tx) ExpiredJobs(days, failures cloud.Time, limit int) ([]cloud.Job, error) {
 	return jobs.all(tx, `finished_at > 0 AND (
 			retention = 'days' AND finished_at < ? OR
-			retention = 'failures' AND finished_at < CASE WHEN state = 'succeeded' THEN ? ELSE ? END OR
+			retention = 'failures' AND (finished_at < ? OR state = 'succeeded' AND finished_at < ?) OR
 			retention = 'last' AND EXISTS (SELECT 1 FROM jobs n WHERE n.key = jobs.key AND n.id > jobs.id AND n.finished_at > 0))
-		ORDER BY id LIMIT ?`, days, failures, days, limit)
+		ORDER BY id LIMIT ?`, days, days, failures, limit)
 }
 
 // DeleteJobs removes finished jobs.

@@ -1,0 +1,154 @@
+package control
+
+import (
+	"testing"
+	"time"
+
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+	"atoll/internal/wire"
+)
+
+// oldJob is a job that ended so long ago, with one part of output.
+func oldJob(t *testing.T, c *Control, j cloud.Job, ago time.Duration) cloud.JobID {
+	t.Helper()
+	j.ID, j.Action, j.TargetNode = cloud.NewID[cloud.JobID](), cloud.ActionNoop, cloud.NewID[cloud.NodeID]()
+	j.FinishedAt, j.Segments = cloud.Now().Add(-ago), 1
+	j.Normalise()
+	inTx(t, c, func(tx *store.Tx) error { return tx.InsertJobs([]*cloud.Job{&j}) })
+	if err := c.storeLog(t.Context(), wire.LogChunk{JobRef: wire.JobRef{ID: j.ID}, Data: "x\n"}); err != nil {
+		t.Fatal(err)
+	}
+	return j.ID
+}
+
+func TestRetentionOfJobs(t *testing.T) {
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		const day = 24 * time.Hour
+		keep := map[cloud.JobID]string{
+			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded}, day):                                         "young",
+			oldJob(t, c, cloud.Job{State: cloud.JobFailed, Retention: cloud.KeepFailures}, 2*time.Hour):     "young failure",
+			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded, Retention: cloud.KeepFailures}, time.Minute):  "young success",
+			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded, Retention: cloud.KeepLast, Key: "b"}, 50*day): "last of its key",
+		}
+		gone := map[cloud.JobID]string{
+			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded}, 31*day):                                             "old",
+			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded, Retention: cloud.KeepFailures}, 2*time.Hour):         "old success",
+			oldJob(t, c, cloud.Job{State: cloud.JobFailed, Retention: cloud.KeepFailures}, 31*day):                 "old failure",
+			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded, Retention: cloud.KeepLast, Key: "a"}, 2*time.Second): "not the last of its key",
+		}
+		keep[oldJob(t, c, cloud.Job{State: cloud.JobFailed, Retention: cloud.KeepLast, Key: "a"}, time.Second)] = "last of key a"
+		if err := c.retainOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		left := map[cloud.JobID]bool{}
+		for _, j := range jobsNow(t, c) {
+			left[j.ID] = true
+		}
+		output := func(id cloud.JobID) bool {
+			rd, size, err := c.Blobs.OpenSegments(t.Context(), logKey(id), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rd.Close()
+			return size > 0
+		}
+		for id, what := range keep {
+			if !left[id] || !output(id) {
+				t.Errorf("the job that is %s: row %v, output %v", what, left[id], output(id))
+			}
+		}
+		for id, what := range gone {
+			if left[id] || output(id) {
+				t.Errorf("the job that is %s: row %v, output %v", what, left[id], output(id))
+			}
+		}
+	})
+}
+
+func TestRetentionOfCredentials(t *testing.T) {
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		u := &cloud.User{ID: cloud.NewID[cloud.UserID](), Name: "ann"}
+		now := cloud.Now()
+		sessions, tokens := map[string]cloud.SessionID{}, map[string]cloud.TokenID{}
+		inTx(t, c, func(tx *store.Tx) error {
+			if err := tx.CreateUser(u); err != nil {
+				return err
+			}
+			for name, at := range map[string]cloud.Time{
+				"valid": now.Add(time.Hour), "over": now.Add(-time.Hour), "old": now.Add(-100 * 24 * time.Hour), "endless": 0,
+			} {
+				k := &cloud.Token{ID: cloud.NewID[cloud.TokenID](), UserID: u.ID, Name: name, Hash: "t" + name, Scope: cloud.TokenScopeFull, ExpiresAt: at}
+				if err := tx.CreateToken(k); err != nil {
+					return err
+				}
+				tokens[name] = k.ID
+				if name == "endless" {
+					continue
+				}
+				s := &cloud.Session{ID: cloud.NewID[cloud.SessionID](), UserID: u.ID, Hash: "s" + name, ExpiresAt: at}
+				if err := tx.CreateSession(s); err != nil {
+					return err
+				}
+				sessions[name] = s.ID
+			}
+			_, err := tx.ReserveIdempotent(u.ID, "young", "x")
+			return err
+		})
+		if err := c.retainOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		inTx(t, c, func(tx *store.Tx) error {
+			for name, id := range sessions {
+				if _, err := tx.Session(id); (err == nil) != (name != "old") {
+					t.Errorf("session %s: %v", name, err)
+				}
+			}
+			for name, id := range tokens {
+				if _, err := tx.Token(id); (err == nil) != (name != "old") {
+					t.Errorf("token %s: %v", name, err)
+				}
+			}
+			if i, err := tx.ReserveIdempotent(u.ID, "young", "x"); err != nil || i == nil {
+				t.Errorf("young idempotency key = %v, %v, want it kept", i, err)
+			}
+			return nil
+		})
+	})
+}
+
+func TestSweepRemovesImageFilesWithoutImage(t *testing.T) {
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		kept, lost := rawDisk(512), rawDisk(1024)
+		upload(t, c, operator, NewImage{Name: "debian"}, kept)
+		upload(t, c, operator, NewImage{Name: "lost"}, lost)
+		inTx(t, c, func(tx *store.Tx) error {
+			i, err := tx.ImageNamed("", "lost")
+			if err != nil {
+				return err
+			}
+			i.State, i.DeletedAt = cloud.ImageDeleted, cloud.Now()
+			return tx.UpdateImage(i)
+		})
+		if err := c.sweepImages(t.Context(), time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if !hasBody(t, c, lost) {
+			t.Error("a young file was removed")
+		}
+		if err := c.sweepImages(t.Context(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if hasBody(t, c, lost) || !hasBody(t, c, kept) {
+			t.Errorf("after the sweep: lost %v, kept %v", hasBody(t, c, lost), hasBody(t, c, kept))
+		}
+	})
+}
+
+func TestRetentionLoop(t *testing.T) {
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		oldJob(t, c, cloud.Job{State: cloud.JobSucceeded}, 365*24*time.Hour)
+		runLoops(t, c.retain)
+		until(t, "end of the old job", func() bool { return len(jobsNow(t, c)) == 0 })
+	})
+}

@@ -1,0 +1,70 @@
+package control
+
+import (
+	"errors"
+	"testing"
+
+	"atoll/internal/cloud"
+	"atoll/internal/store/storetest"
+)
+
+func TestScheduleRefusals(t *testing.T) {
+	c := newCatalog(t, storetest.SQLite(t))
+	_, tenant := newTenant(t, c, "acme")
+	newScript(t, c, "disk", headed("parameters: {type: object, required: [path]}"))
+	ok := cloud.Schedule{Name: "s", Command: []string{"true"}, All: true, Every: "1m"}
+	for _, tt := range []struct {
+		name, field string
+		r           *Request
+		change      func(s *cloud.Schedule)
+		want        cloud.ErrorKind
+	}{
+		{"tenant", "", tenant, func(*cloud.Schedule) {}, cloud.Denied},
+		{"no time", "every", operator, func(s *cloud.Schedule) { s.Every = "" }, cloud.Invalid},
+		{"short period", "every", operator, func(s *cloud.Schedule) { s.Every = "1ms" }, cloud.Invalid},
+		{"bad cron", "cron", operator, func(s *cloud.Schedule) { s.Every, s.Cron = "", "x" }, cloud.Invalid},
+		{"never due", "cron", operator, func(s *cloud.Schedule) { s.Every, s.Cron = "", "0 0 30 2 *" }, cloud.Invalid},
+		{"unknown script", "", operator, func(s *cloud.Schedule) { s.Command, s.ScriptName = nil, "nothing" }, cloud.NotFound},
+		{"wrong arguments", "args.path", operator, func(s *cloud.Schedule) { s.Command, s.ScriptName = nil, "disk" }, cloud.Invalid},
+		{"kept name", "name", operator, func(s *cloud.Schedule) { s.Command, s.ScriptName, s.Name = nil, "disk", "disk" }, cloud.Invalid},
+		{"arguments of a command", "args", operator, func(s *cloud.Schedule) { s.Args = []byte(`{}`) }, cloud.Invalid},
+		{"unknown node", "", operator, func(s *cloud.Schedule) { s.All, s.Node = false, cloud.NewID[cloud.NodeID]() }, cloud.NotFound},
+		{"unknown location", "", operator, func(s *cloud.Schedule) { s.LocationID = cloud.NewID[cloud.LocationID]() }, cloud.NotFound},
+		{"long timeout", "timeout", operator, func(s *cloud.Schedule) { s.TimeoutMS = 1 << 50 }, cloud.Invalid},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := ok
+			tt.change(&s)
+			err := c.CreateSchedule(t.Context(), tt.r, &s)
+			var e *cloud.Error
+			if !errors.As(err, &e) || e.Kind != tt.want || e.Field != tt.field {
+				t.Errorf("create = %v, want %s in %q", err, tt.want, tt.field)
+			}
+		})
+	}
+}
+
+func TestSchedulePauseAndResume(t *testing.T) {
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		ctx := t.Context()
+		s := &cloud.Schedule{Name: "s", Command: []string{"true"}, All: true, Every: "1h"}
+		if err := c.CreateSchedule(ctx, operator, s); err != nil {
+			t.Fatal(err)
+		}
+		if s.Miss != cloud.MissSkip || s.NextAt.Sub(s.CreatedAt).Hours() != 1 {
+			t.Errorf("schedule = %+v, want it due in an hour", s)
+		}
+		got, err := c.PauseSchedule(ctx, operator, "", "s")
+		if err != nil || !got.Paused {
+			t.Fatalf("pause = %+v, %v", got, err)
+		}
+		if got, err = c.ResumeSchedule(ctx, operator, "", string(s.ID)); err != nil || got.Paused || got.NextAt != s.NextAt {
+			t.Errorf("resume = %+v, %v", got, err)
+		}
+		if err := c.DeleteSchedule(ctx, operator, "", "s"); err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Schedule(ctx, operator, "", "s")
+		wantKind(t, "get after delete", err, cloud.NotFound)
+	})
+}
