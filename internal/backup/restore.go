@@ -97,10 +97,7 @@ func Restore(ctx context.Context, cfg Config, file string) (r *Restored, err err
 		err = store.Place(unpacked, target)
 	}
 	if err != nil {
-		if folder, ok := blobFolder(cfg); ok { // it was not there before
-			err = errors.Join(err, os.RemoveAll(folder))
-		}
-		return nil, err
+		return nil, errors.Join(err, removeBlobs(cfg))
 	}
 	return out, nil
 }
@@ -216,6 +213,16 @@ func restoreBlobs(ctx context.Context, cfg Config, r *Restored, archive io.Reade
 		return blobs.Write(ctx, key, body)
 	})
 	return err
+}
+
+// removeBlobs undoes restoreBlobs in a data folder that was empty, unless a
+// controller was started in it meanwhile.
+func removeBlobs(cfg Config) error {
+	folder, ok := blobFolder(cfg)
+	if file, sqlite := store.SQLiteFile(cfg.Database); !ok || sqlite && store.CheckAbsent(file) != nil {
+		return nil
+	}
+	return os.RemoveAll(folder)
 }
 
 // blobFolder returns the folder of blobs if it lies in the data folder.

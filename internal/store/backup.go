@@ -43,8 +43,8 @@ func OpenReadOnly(ctx context.Context, dsn string) (*DB, error) {
 	db := &DB{log: slog.New(slog.DiscardHandler), unlock: func() {}}
 	file, ok := SQLiteFile(dsn)
 	if !ok {
-		if err := db.connect(ctx, dsn); err != nil {
-			return nil, fmt.Errorf("open store: %w", err)
+		if err := db.connectReadOnly(ctx, dsn); err != nil {
+			return nil, err
 		}
 		return db, nil
 	}
@@ -67,6 +67,23 @@ func OpenReadOnly(ctx context.Context, dsn string) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), pool.Close())
 	}
 	return db, nil
+}
+
+func (db *DB) connectReadOnly(ctx context.Context, dsn string) error {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return cloud.FieldErrorf("database", "is no URL of the form postgres://USER@HOST/NAME")
+	}
+	q := u.Query()
+	q.Set("default_transaction_read_only", "on")
+	u.RawQuery = q.Encode()
+	if err := db.connect(ctx, u.String()); err != nil {
+		if db.read != nil {
+			err = errors.Join(err, db.read.Close())
+		}
+		return fmt.Errorf("open store: %w", err)
+	}
+	return nil
 }
 
 // Schema returns the version of the database's schema. An error means that it is

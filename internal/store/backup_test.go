@@ -90,6 +90,9 @@ func TestSchemaOfPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	if err := ro.Update(t.Context(), func(tx *store.Tx) error { return tx.SetSetting("a", "mine") }); err == nil {
+		t.Error("a read-only store could write")
+	}
 	newest, err := store.NewestSchema()
 	if got, err2 := ro.Schema(t.Context()); err != nil || err2 != nil || got != newest {
 		t.Errorf("schema = %d, %v, want %d, %v", got, err2, newest, err)
