@@ -9,6 +9,7 @@ var imports = map[string][]string{
 	"internal/agent":     {"internal/wire", "internal/cloud", "internal/sal", "internal/script", "internal/pki"},
 	"internal/archtest":  {},
 	"internal/authz":     {"internal/cloud"},
+	"internal/backup":    {"internal/cloud", "internal/store", "internal/blob", "internal/pki"},
 	"internal/blob":      {},
 	"internal/cli":       {"client", "api"},
 	"internal/cloud":     {},
