@@ -37,44 +37,48 @@ type controller struct {
 
 // newController opens everything that a controller needs, in the order in which
 // errors help most: folders and addresses before databases.
-func newController(ctx context.Context, cfg serverConfig, log *slog.Logger) (c *controller, err error) {
-	c = &controller{cfg: cfg, log: log}
-	defer func() {
-		if err != nil {
-			c.close()
-		}
-	}()
+func newController(ctx context.Context, cfg serverConfig, log *slog.Logger) (*controller, error) {
+	c := &controller{cfg: cfg, log: log}
+	if err := c.open(ctx); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *controller) open(ctx context.Context) (err error) {
+	cfg, log := c.cfg, c.log
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+		return fmt.Errorf("data folder: %w", err)
 	}
 	if c.people, err = net.Listen("tcp", cfg.Listen); err != nil {
-		return nil, fmt.Errorf("listen for people (--listen): %w", err)
+		return fmt.Errorf("listen for people (--listen): %w", err)
 	}
 	if c.agents, err = net.Listen("tcp", cfg.AgentListen); err != nil {
-		return nil, fmt.Errorf("listen for agents (--agent-listen): %w", err)
+		return fmt.Errorf("listen for agents (--agent-listen): %w", err)
 	}
 	keys, _, err := pki.LoadKeyring(cfg.KeyFile)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c.db, err = store.Open(ctx, cfg.Database, log); err != nil {
-		return nil, err
+		return err
 	}
 	if c.blobs, err = blob.Open(ctx, cfg.Blobs); err != nil {
-		return nil, err
+		return err
 	}
 	c.control, err = control.New(ctx, control.Config{
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
 		PublicURL: cmp.Or(cfg.PublicURL, c.url()), AllowPrivateURLs: cfg.AllowPrivateURLs, JobDays: cfg.JobDays,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.bootstrap(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	c.serving, err = cfg.TLS.serving(c.control, cfg, log)
-	return c, err
+	return err
 }
 
 // bootstrap makes what the first start makes and leaves the admin's token in a
