@@ -39,7 +39,6 @@ func (s *Server) humaConfig() huma.Config {
 
 // describe returns openapi.json of what was registered.
 func (s *Server) describe() ([]byte, error) {
-	s.api.UseMiddleware(noteRoute)
 	doc := s.api.OpenAPI()
 	schemas := doc.Components.Schemas
 	problem := schemas.Schema(reflect.TypeFor[api.Problem](), true, "")
@@ -50,6 +49,9 @@ func (s *Server) describe() ([]byte, error) {
 	for _, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op != nil {
+				if op.Responses["101"] != nil {
+					delete(op.Responses, "200")
+				}
 				op.Responses["default"] = &huma.Response{
 					Description: "Error", Content: map[string]*huma.MediaType{api.ProblemType: {Schema: problem}},
 				}

@@ -140,11 +140,11 @@ type machineStop struct {
 	MachineIn
 	Versioned
 	Waiting
-	Body api.MachineStop `required:"false"`
+	Body *api.MachineStop
 }
 
 func (s *Server) machineStop(ctx context.Context, r *control.Request, in *machineStop) (*accepted, error) {
-	_, o, err := s.control.StopMachine(ctx, r, in.ref(), control.StopOptions{Force: in.Body.Force})
+	_, o, err := s.control.StopMachine(ctx, r, in.ref(), control.StopOptions{Force: in.Body != nil && in.Body.Force})
 	if err != nil {
 		return nil, err
 	}

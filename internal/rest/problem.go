@@ -163,6 +163,10 @@ func (s *Server) transform(ctx huma.Context, _ string, v any) (any, error) {
 // fieldProblem names a field in the API's spelling: disk_gib for body.disk_gib.
 func fieldProblem(d *huma.ErrorDetail) api.ProblemField {
 	field := d.Location
+	if name, ok := strings.CutPrefix(d.Message, "expected required property "); ok {
+		name, _, _ = strings.Cut(name, " ")
+		return fieldProblem(&huma.ErrorDetail{Location: field + "." + name, Message: "is required"})
+	}
 	for _, in := range []string{"body.", "query.", "path.", "header."} {
 		field = strings.TrimPrefix(field, in)
 	}

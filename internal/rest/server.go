@@ -74,6 +74,7 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 	}
 	routes := http.NewServeMux()
 	s.api = humago.New(routes, s.humaConfig())
+	s.api.UseMiddleware(noteRoute)
 	s.register()
 	routes.HandleFunc("/api/", s.noRoute)
 	var err error

@@ -27,7 +27,7 @@ type world struct {
 	t       testing.TB
 	control *control.Control
 	server  *httptest.Server
-	log     bytes.Buffer
+	log     logBuffer
 	root    *control.Request
 	admin   string // token
 	account *cloud.Account
@@ -53,7 +53,7 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- w.control.Run(ctx) }()
-	cfg.Log = slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil))
+	cfg.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	s, err := New(w.control, cfg)
 	w.ok(err)
 	w.server = httptest.NewServer(s)
@@ -189,14 +189,21 @@ func (w *world) eventually(what string, cond func() bool) {
 	}
 }
 
-// lockedWriter lets handlers log at the same time.
-type lockedWriter struct {
+// logBuffer lets handlers log at the same time.
+type logBuffer struct {
 	mu sync.Mutex
-	w  io.Writer
+	b  bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+// Write appends.
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.b.Write(p)
+}
+
+func (w *world) logged() string {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	return w.log.b.String()
 }
