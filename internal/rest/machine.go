@@ -89,7 +89,8 @@ type machineUpdate struct {
 // (its operation_id) resizes it.
 type machineChanged struct {
 	Status int
-	body[api.Machine]
+	ETag   string `header:"ETag"`
+	Body   api.Machine
 }
 
 func (s *Server) machineUpdate(ctx context.Context, r *control.Request, in *machineUpdate) (*machineChanged, error) {
@@ -111,7 +112,7 @@ func (s *Server) machineUpdate(ctx context.Context, r *control.Request, in *mach
 			return nil, err
 		}
 	}
-	return &machineChanged{status, *object(m.Meta, machineView(m))}, nil
+	return &machineChanged{status, etag(m.Meta), machineView(m)}, nil
 }
 
 type machineAction struct {
