@@ -306,6 +306,10 @@ func TestWaitOutlastsBodyTime(t *testing.T) {
 	w.node("node-1")
 	for _, headers := range [][]string{nil, {"Idempotency-Key", "k"}} {
 		headers = append(headers, "Prefer", "wait=1")
+		began := time.Now()
 		w.post(w.admin, "/api/v1/jobs", `{"action":"noop","node":"node-1"}`, headers...).status(201)
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("waited %s, not a second", took)
+		}
 	}
 }
