@@ -21,6 +21,15 @@ type call struct {
 	route   string           // the operation's path, for metrics and log
 	request *control.Request // nil for callers without credential
 	secret  bool             // the answer must not be stored
+	conn    *http.ResponseController
+}
+
+// bodyRead ends the time limit of the body: the connection is watched while the
+// request is worked on, and would seem to fail when the limit passes.
+func (c *call) bodyRead() {
+	if c.conn != nil {
+		_ = c.conn.SetReadDeadline(time.Time{}) // a test's recorder has none
+	}
 }
 
 type callKey struct{}
@@ -68,7 +77,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		c := &call{id: r.Header.Get("X-Request-Id"), address: addressOf(r), route: "other"}
+		c := &call{id: r.Header.Get("X-Request-Id"), address: addressOf(r), route: "other", conn: http.NewResponseController(w)}
 		if !saneID.MatchString(c.id) {
 			c.id = cloud.NewID[string]()
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"atoll/api"
 	"atoll/internal/cloud"
@@ -269,7 +270,7 @@ func TestOperations(t *testing.T) {
 	w := newWorld(t)
 	ids := fixture(w)
 	var o api.Operation
-	a := w.post(w.admin, "/api/v1/machines", fmt.Sprintf(`{"account":"default","cloudspace":"default","name":"web-2","image":"disk","size":"tiny"}`), "Prefer", "wait=1")
+	a := w.post(w.admin, "/api/v1/machines", `{"account":"default","cloudspace":"default","name":"web-2","image":"disk","size":"tiny"}`, "Prefer", "wait=1")
 	a.status(202)
 	a.read(&o)
 	if o.Kind != "machine.create" || o.State != "running" || a.Header.Get("Location") != "/api/v1/operations/"+o.ID {
@@ -297,4 +298,18 @@ func TestOperations(t *testing.T) {
 	_, _, err := w.control.SetLimits(t.Context(), limits, cloud.Scope{Kind: cloud.KindAccount, ID: ids["account"]}, map[cloud.Resource]int64{cloud.ResourceMachines: 1})
 	w.ok(err)
 	w.post(w.admin, "/api/v1/machines", fmt.Sprintf(`{"cloudspace":%q,"name":"web-3","image":"disk","size":"tiny"}`, ids["cloudspace"])).problem(403, "quota", "")
+}
+
+// TestWaitOutlastsBodyTime: the limit of the body's time is none of the work's.
+func TestWaitOutlastsBodyTime(t *testing.T) {
+	w := newWorldWith(t, Config{BodyTime: 100 * time.Millisecond})
+	w.node("node-1")
+	for _, headers := range [][]string{nil, {"Idempotency-Key", "k"}} {
+		headers = append(headers, "Prefer", "wait=1")
+		began := time.Now()
+		w.post(w.admin, "/api/v1/jobs", `{"action":"noop","node":"node-1"}`, headers...).status(201)
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("waited %s, not a second", took)
+		}
+	}
 }

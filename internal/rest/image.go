@@ -86,9 +86,7 @@ type imageUpload struct {
 // Resolve takes the body, which may come as slowly as it likes.
 func (in *imageUpload) Resolve(ctx huma.Context) []error {
 	in.file = ctx.BodyReader()
-	if err := ctx.SetReadDeadline(time.Time{}); err != nil {
-		return nil // a test's recorder has none
-	}
+	_ = ctx.SetReadDeadline(time.Time{}) // a test's recorder has none
 	return nil
 }
 

@@ -22,8 +22,10 @@ type handlerOf[I, O any] func(ctx context.Context, r *control.Request, in *I) (*
 // add registers an operation for signed-in callers.
 func add[I, O any](s *Server, op huma.Operation, fn handlerOf[I, O]) {
 	op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	op.BodyReadTimeout = s.BodyTime
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		r := callOf(ctx).request
+		callOf(ctx).bodyRead()
 		if a, ok := any(in).(interface{ apply(*control.Request) error }); ok {
 			if err := a.apply(r); err != nil {
 				return nil, s.failure(ctx, err)
@@ -40,6 +42,7 @@ func add[I, O any](s *Server, op huma.Operation, fn handlerOf[I, O]) {
 // addOpen registers an operation that needs no credential. Its request is nil.
 func addOpen[I, O any](s *Server, op huma.Operation, fn func(ctx context.Context, in *I) (*O, error)) {
 	op.Security = []map[string][]string{}
+	op.BodyReadTimeout = s.BodyTime
 	s.open[op.Method+" "+op.Path] = true
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := fn(ctx, in)
@@ -54,12 +57,9 @@ func addOpen[I, O any](s *Server, op huma.Operation, fn func(ctx context.Context
 func operation(method, path, id, tag, summary string, status int) huma.Operation {
 	return huma.Operation{
 		OperationID: id, Method: method, Path: prefix + path, Tags: []string{tag}, Summary: summary,
-		DefaultStatus: status, BodyReadTimeout: bodyTime,
+		DefaultStatus: status,
 	}
 }
-
-// bodyTime is how long a caller may take to send a request's body.
-const bodyTime = 30 * time.Second
 
 func get(path, id, tag, summary string) huma.Operation {
 	return operation(http.MethodGet, path, id, tag, summary, http.StatusOK)

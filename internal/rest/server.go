@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -27,6 +28,8 @@ type Config struct {
 	// UserRate limits each signed-in user, AddressRate each address without valid
 	// credentials. The defaults are 500/s and 20/s.
 	UserRate, AddressRate Rate
+	// BodyTime is how long a caller may take to send a request's body; 30 s if 0.
+	BodyTime time.Duration
 	// Portal serves all paths that are not the API's; nil for none.
 	Portal http.Handler
 }
@@ -56,6 +59,9 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 	}
 	if cfg.AddressRate == (Rate{}) {
 		cfg.AddressRate = Rate{20, 60}
+	}
+	if cfg.BodyTime == 0 {
+		cfg.BodyTime = 30 * time.Second
 	}
 	s := &Server{
 		Config: cfg, control: c, open: map[string]bool{},
