@@ -216,7 +216,7 @@ func traces(t *testing.T) []string {
 		{"ip", "-o", "link"},
 		{"ip", "netns"},
 		{"nft", "list", "tables"},
-		{"sh", "-c", "pgrep -a 'qemu|dnsmasq' | cut -d' ' -f2-"},
+		{"sh", "-c", "ps -eo stat,args | grep -E '^[^Z]\\S* +(/\\S*/)?(qemu-system|dnsmasq)' | sed 's/^[^ ]* *//'"}, // a zombie is its parent's
 		{"sh", "-c", "find /sys/fs/cgroup -type d -path '*atoll*' 2>/dev/null"},
 	} {
 		out, err := exec.Command(c[0], c[1:]...).Output()
