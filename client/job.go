@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"time"
 
 	"atoll/api"
 )
@@ -64,8 +65,8 @@ func (j Jobs) Logs(ctx context.Context, id string, follow bool) iter.Seq2[api.Lo
 		lines := bufio.NewScanner(res.Body)
 		lines.Buffer(nil, maxLine)
 		for lines.Scan() {
-			var l api.LogLine
-			if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			l, err := logLine(lines.Bytes())
+			if err != nil {
 				yield(l, fmt.Errorf("log of job %s: %w", id, err))
 				return
 			}
@@ -77,4 +78,23 @@ func (j Jobs) Logs(ctx context.Context, id string, follow bool) iter.Seq2[api.Lo
 			yield(api.LogLine{}, fmt.Errorf("log of job %s: %w", id, err))
 		}
 	}
+}
+
+// logLine reads one line of output. Its time is RFC 3339, or microseconds as nodes
+// write it.
+func logLine(text []byte) (api.LogLine, error) {
+	var in struct {
+		At    json.RawMessage `json:"at"`
+		Level int             `json:"level"`
+		Text  string          `json:"text"`
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return api.LogLine{}, err
+	}
+	out := api.LogLine{Level: in.Level, Text: in.Text}
+	if us, err := strconv.ParseInt(string(in.At), 10, 64); err == nil {
+		out.At = time.UnixMicro(us).UTC()
+		return out, nil
+	}
+	return out, json.Unmarshal(in.At, &out.At)
 }

@@ -25,9 +25,9 @@ func (c *Client) StartRun(ctx context.Context, in api.RunCreate, opts ...Option)
 }
 
 // Run runs a command or script on many nodes and gives the result of each node
-// as soon as it is there. A node that failed is a result, not an error; the last
-// error, if any, is why the run as a whole could not go on. Leaving the loop
-// early does not stop the run.
+// as soon as it is there. A node that failed is a result; after the last result
+// comes an *Error with Operation set if any node failed or was not tried. Leaving
+// the loop early does not stop the run.
 func (c *Client) Run(ctx context.Context, in api.RunCreate, opts ...Option) iter.Seq2[NodeResult, error] {
 	return func(yield func(NodeResult, error) bool) {
 		r, err := c.StartRun(ctx, in, opts...)
@@ -56,7 +56,6 @@ func (c *Client) Results(ctx context.Context, operation string, progress func(*a
 			return
 		}
 		seen := map[string]bool{}
-		failed := false
 		for {
 			started := time.Now()
 			op, err := c.Operations().Get(ctx, operation, Hold(watchedHold))
@@ -73,7 +72,6 @@ func (c *Client) Results(ctx context.Context, operation string, progress func(*a
 					continue
 				}
 				seen[j.ID] = true
-				failed = failed || j.State != "succeeded"
 				if !yield(nodeResult(&j, names), nil) {
 					return
 				}
@@ -82,8 +80,7 @@ func (c *Client) Results(ctx context.Context, operation string, progress func(*a
 				progress(op)
 			}
 			if !op.Live() {
-				// That nodes failed was told; more is wrong if none did.
-				if err := OperationError(op); err != nil && (!failed || op.State == "canceled") {
+				if err := OperationError(op); err != nil {
 					yield(NodeResult{}, err)
 				}
 				return

@@ -40,5 +40,16 @@ func (u Users) SetPassword(ctx context.Context, ref string, in api.PasswordSet, 
 	return res.Body.Close()
 }
 
+// SetupLink makes a one-time link with which the user sets a password.
+func (u Users) SetupLink(ctx context.Context, ref string) (*api.SetupLink, error) {
+	return post[api.SetupLink](ctx, u.Reader.c, joinPath(u.Reader.path, ref, "setup-link"), nil, nil)
+}
+
+// Setup sets a password with the secret of a one-time link.
+func (c *Client) Setup(ctx context.Context, in api.Setup) error {
+	_, err := post[api.SessionCreated](ctx, c, "setup", in, nil)
+	return err
+}
+
 // Me is who the caller is, and what it may.
 func (c *Client) Me(ctx context.Context) (*api.Me, error) { return get[api.Me](ctx, c, "me", nil) }

@@ -140,6 +140,9 @@ func report[T any](ctx context.Context, a *app, c *client.Client, k *kind[T], w 
 		}
 		r.Object = v
 	}
+	if o, ok := any(r.Operation).(*T); ok && o != nil { // it was about the operation itself
+		r.Object = o
+	}
 	name := ch.ref
 	if r.Object != nil && (k.name != nil || name == "") {
 		name = k.label(r.Object)
@@ -167,7 +170,9 @@ func report[T any](ctx context.Context, a *app, c *client.Client, k *kind[T], w 
 		return nil, err
 	}
 	var err error
-	if op := r.Operation; op != nil && op.Live() {
+	if op, ok := any(r.Object).(*api.Operation); ok && op != nil {
+		_, err = fmt.Fprintf(a.Stdout, "operation %s: %s %s\n", op.ID, op.Kind, op.State)
+	} else if op := r.Operation; op != nil && op.Live() {
 		_, err = fmt.Fprintf(a.Stdout, "%s %s: %s, operation %s\n", k.noun, name, w.doing, op.ID)
 	} else {
 		_, err = fmt.Fprintf(a.Stdout, "%s %s %s\n", k.noun, name, w.done)

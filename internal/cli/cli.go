@@ -70,12 +70,12 @@ func New(env Env) *cobra.Command {
 func Execute(ctx context.Context, root *cobra.Command) int {
 	started := false
 	mark(root, &started)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
 	if !started { // found by cobra, before anything was done
-		err = &usageError{err}
+		err = usagef("%w; see '%s --help'", err, cmd.CommandPath())
 	}
 	for _, line := range sentences(err) {
 		fmt.Fprintln(root.ErrOrStderr(), "atoll: "+line)
@@ -112,7 +112,7 @@ func (a *app) command(use, short string, args cobra.PositionalArgs, do action) *
 				return err
 			}
 			ctx := cmd.Context()
-			if a.timeout > 0 && cmd.Flags().Lookup("batch") == nil { // of a run it is each job's
+			if a.timeout > 0 {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeoutCause(ctx, a.timeout, &timeoutError{a.timeout})
 				defer cancel()

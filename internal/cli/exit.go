@@ -106,16 +106,16 @@ func sentences(err error) []string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	var e *client.Error
 	if errors.As(err, &e) {
+		var ids []string
 		if e.Operation != "" {
-			text += fmt.Sprintf(" (operation %s)", e.Operation)
+			ids = append(ids, "operation "+e.Operation)
 		}
 		if e.RequestID != "" && !strings.Contains(text, e.RequestID) {
-			text += fmt.Sprintf(" (request id %s)", e.RequestID)
+			ids = append(ids, "request id "+e.RequestID)
 		}
-	}
-	var usage *usageError
-	if errors.As(err, &usage) {
-		text += "; see --help"
+		if len(ids) > 0 {
+			text += " (" + strings.Join(ids, ", ") + ")"
+		}
 	}
 	return []string{text}
 }

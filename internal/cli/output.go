@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,12 +117,16 @@ func fields(w io.Writer, prefix string, n *yaml.Node) {
 			fields(w, key, n.Content[i+1])
 		}
 	case yaml.SequenceNode:
+		var words []string
 		for i, x := range n.Content {
 			if x.Kind == yaml.ScalarNode {
-				fields(w, prefix, x)
+				words = append(words, x.Value)
 			} else {
 				fields(w, prefix+"."+strconv.Itoa(i), x)
 			}
+		}
+		if len(words) > 0 {
+			fmt.Fprintf(w, "%s:\t%s\n", prefix, printable(strings.Join(words, ", ")))
 		}
 	default:
 		if n.Tag != "!!null" && n.Value != "" {
@@ -157,9 +162,14 @@ func (a *app) printData(v any) error {
 	return err
 }
 
+// oldBooleans are texts that readers of YAML 1.1 take for true and false.
+var oldBooleans = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off)$`)
+
 // plain gives what was read from JSON the look of YAML.
 func plain(n *yaml.Node) {
-	n.Style = 0
+	if n.Style = 0; n.Kind == yaml.ScalarNode && oldBooleans.MatchString(n.Value) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	for _, c := range n.Content {
 		plain(c)
 	}

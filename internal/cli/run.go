@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +40,7 @@ func outputText(r *client.NodeResult) string {
 
 // runCommand is a fan-out. Its --timeout is that of each job.
 func (a *app) runCommand() *cobra.Command {
-	var in api.RunCreate
+	var in runInput
 	cmd := a.command("run (--node NODE | --role ROLE | --all) -- COMMAND...", "Run a command on nodes", cobra.MinimumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		in.Command = args
 		return a.fanOut(ctx, c, in)
@@ -49,7 +50,14 @@ func (a *app) runCommand() *cobra.Command {
 	return a.runFlags(cmd, &in)
 }
 
-func (a *app) runFlags(cmd *cobra.Command, in *api.RunCreate) *cobra.Command {
+// runInput is what a run is made from, and whether its results are wanted here.
+type runInput struct {
+	api.RunCreate
+	timeout time.Duration
+	wait    bool
+}
+
+func (a *app) runFlags(cmd *cobra.Command, in *runInput) *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVar(&in.Nodes, "node", nil, "on this node, by id or name; repeatable")
 	f.StringVar(&in.Role, "role", "", "on each node with the role")
@@ -57,27 +65,25 @@ func (a *app) runFlags(cmd *cobra.Command, in *api.RunCreate) *cobra.Command {
 	f.StringVar(&in.Location, "location", "", "only on nodes of this location, by id or name")
 	f.StringVar(&in.Batch, "batch", "", "how many at a time, a number or a percentage such as 10%; all if left out")
 	f.Int64Var(&in.StopAfter, "stop-after", 0, "begin no more after so many failures")
-	f.DurationVar(&a.timeout, "timeout", 0, "of each node's job; 10m if left out")
+	f.DurationVar(&in.timeout, "timeout", 0, "of each node's job; 10m if left out")
 	cmd.MarkFlagsOneRequired("node", "role", "all")
 	cmd.MarkFlagsMutuallyExclusive("node", "role", "all")
 	completeFlag(a, nodes, cmd, "node")
 	completeFlag(a, locations, cmd, "location")
-	a.mutating(cmd)
-	must(errors.Join(f.Set("wait", "true"), f.SetAnnotation("wait", cobra.BashCompOneRequiredFlag, []string{"false"})))
-	w := f.Lookup("wait")
-	w.Changed, w.DefValue, w.Usage = false, "true", "wait for the results; --wait=false prints the operation"
+	f.BoolVar(&a.dryRun, "dry-run", false, "print what would be done, and change nothing")
+	f.BoolVar(&in.wait, "wait", true, "wait for the results; --wait=false prints the operation")
 	return cmd
 }
 
-func (a *app) fanOut(ctx context.Context, c *client.Client, in api.RunCreate) error {
-	if a.timeout > 0 {
-		in.Timeout = a.timeout.String()
+func (a *app) fanOut(ctx context.Context, c *client.Client, in runInput) error {
+	if in.timeout > 0 {
+		in.Timeout = in.timeout.String()
 	}
-	r, err := c.StartRun(ctx, in, a.options()...)
+	r, err := c.StartRun(ctx, in.RunCreate, a.options()...)
 	if err != nil {
 		return err
 	}
-	if r.Plan != nil || !a.wait {
+	if r.Plan != nil || !in.wait {
 		return finish(ctx, a, c, operations, words{"running", "started"}, change[api.Operation]{"", r})
 	}
 	op := r.Operation.ID

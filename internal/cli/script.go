@@ -90,7 +90,7 @@ func readSome(file string, limit int64) ([]byte, error) {
 }
 
 func (a *app) scriptRun() *cobra.Command {
-	var in api.RunCreate
+	var in runInput
 	var args []string
 	cmd := a.command("run NAME (--node NODE | --role ROLE | --all) [--arg NAME=VALUE]...", "Run a script on nodes", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, names []string) error {
 		var err error

@@ -53,7 +53,17 @@ func (a *app) userCommand() *cobra.Command {
 	u.text(update, &up.Role, "role", "role in the installation: admin, operator, support, billing or none with ''")
 	u.bool(update, &up.Disabled, "disabled", "true ends all sessions and refuses all tokens")
 	return a.noun("user", "People",
-		a.mutating(create), listCommand(a, users, nil), showCommand(a, users), update, deleteCommand(a, users, nil), a.passwordCommand())
+		a.mutating(create), listCommand(a, users, nil), showCommand(a, users), update, deleteCommand(a, users, nil), a.passwordCommand(), a.setupLinkCommand())
+}
+
+func (a *app) setupLinkCommand() *cobra.Command {
+	return completing(a, users, a.command("setup-link NAME", "Make a link with which the user sets a password, once", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		link, err := c.Users().SetupLink(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return a.printSecret(link, args[0], link.SetupURL, "with this link, shown only now, %s can set a password once:", args[0])
+	}))
 }
 
 func (a *app) passwordCommand() *cobra.Command {
@@ -67,8 +77,8 @@ func (a *app) passwordCommand() *cobra.Command {
 		if len(args) == 1 {
 			name = args[0]
 		}
-		// The first password of all needs no old one: there is none.
-		if (name == me.User.Name || name == me.User.ID) && me.User.HasPassword {
+		own := name == me.User.Name || name == me.User.ID
+		if own && me.User.HasPassword {
 			if in.OldPassword, err = a.secret("Present password: ", stdin); err != nil {
 				return err
 			}
@@ -85,14 +95,29 @@ func (a *app) passwordCommand() *cobra.Command {
 				return usagef("the two are not the same; nothing was changed")
 			}
 		}
-		if err := c.Users().SetPassword(ctx, name, in, a.options()...); err != nil {
-			return err
+		if own && !me.User.HasPassword {
+			err = a.firstPassword(ctx, c, name, in.Password)
+		} else {
+			err = c.Users().SetPassword(ctx, name, in, a.options()...)
 		}
-		if !a.dryRun {
+		if err == nil && !a.dryRun {
 			a.note("password of %s set", name)
 		}
-		return nil
+		return err
 	})
 	cmd.Flags().BoolVar(&stdin, "stdin", false, "read passwords from standard input, one a line: your present one if it is your own, then the new one")
 	return completing(a, users, a.mutating(cmd))
+}
+
+// firstPassword sets one's own first password, by a set-up link: there is no old
+// one to show.
+func (a *app) firstPassword(ctx context.Context, c *client.Client, name, password string) error {
+	if a.dryRun {
+		return a.printPlan(&api.Plan{Action: "user.password"})
+	}
+	link, err := c.Users().SetupLink(ctx, name)
+	if err != nil {
+		return err
+	}
+	return c.Setup(ctx, api.Setup{Secret: link.SetupSecret, Password: password})
 }
