@@ -11,12 +11,16 @@ import (
 
 // Run runs the controller's loops until ctx ends.
 func (c *Control) Run(ctx context.Context) error {
+	if err := c.arrive(ctx); err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var all error
 	for _, loop := range []func(context.Context) error{
 		c.jobs.Run, c.ops.Run, c.numberEvents, c.watchNodes,
 		c.keepCredentials, c.fetchImages, c.clearLeftovers, c.retain, c.fireSchedules,
+		c.stayPresent, c.watchSoundness,
 	} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil {

@@ -73,6 +73,18 @@ func (tx *Tx) SeenController(id cloud.ControllerID, advertise string) error {
 	return err
 }
 
+// ControllersSince returns the controllers that were seen since the time.
+func (tx *Tx) ControllersSince(since cloud.Time) ([]cloud.ControllerID, error) {
+	var out []cloud.ControllerID
+	err := tx.query(func(scan func(...any) error) error {
+		var id cloud.ControllerID
+		err := scan(&id)
+		out = append(out, id)
+		return err
+	}, "SELECT id FROM controllers WHERE seen_at >= ? ORDER BY id", since)
+	return out, err
+}
+
 // ForgetController removes a controller that stops.
 func (tx *Tx) ForgetController(id cloud.ControllerID) error {
 	_, err := tx.exec("DELETE FROM controllers WHERE id = ?", id)

@@ -1,0 +1,94 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+)
+
+const (
+	presenceEvery = 5 * time.Second
+	// absentAfter is how long a controller may be silent and still count as running.
+	absentAfter = 30 * time.Second
+)
+
+// arrive records this controller, and refuses to be the second one where blobs
+// are in a folder that the others do not see.
+func (c *Control) arrive(ctx context.Context) error {
+	return c.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		others, err := tx.ControllersSince(now.Add(-absentAfter))
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 && !c.Blobs.Shared() {
+			return cloud.FieldErrorf("blobs", "another controller (%s) uses this database: several need blobs that all of them see, such as s3://…", others[0])
+		}
+		return tx.SeenController(c.ID, "")
+	})
+}
+
+// stayPresent tells the others that this controller lives, until ctx ends.
+func (c *Control) stayPresent(ctx context.Context) error {
+	tick := time.NewTicker(presenceEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			return c.DB.Update(end, func(tx *store.Tx) error {
+				return errors.Join(tx.ForgetController(c.ID), tx.DropLeases(c.ID))
+			})
+		case <-tick.C:
+			err := c.DB.Update(ctx, func(tx *store.Tx) error { return tx.SeenController(c.ID, "") })
+			if err != nil && ctx.Err() == nil {
+				c.Log.Error("tell that this controller lives", "err", err)
+			}
+		}
+	}
+}
+
+// Unsound is what must never be found: objects stuck between two states, and
+// balances that differ from their entries.
+type Unsound struct {
+	Stuck      []store.Stuck
+	Unbalanced []cloud.Balance
+}
+
+// Soundness looks for what must never be.
+func (c *Control) Soundness(ctx context.Context) (u Unsound, err error) {
+	err = c.view(ctx, func(tx *store.Tx) (err error) {
+		if u.Stuck, err = tx.StuckObjects(); err != nil {
+			return err
+		}
+		u.Unbalanced, err = tx.Unbalanced()
+		return err
+	})
+	return u, err
+}
+
+// watchSoundness looks once an hour, and tells operators by an event and in the
+// log.
+func (c *Control) watchSoundness(ctx context.Context) error {
+	return c.loop(ctx, "soundness", time.Hour, func(ctx context.Context) error {
+		u, err := c.Soundness(ctx)
+		if err != nil || len(u.Stuck)+len(u.Unbalanced) == 0 {
+			return err
+		}
+		c.Log.Error("unsound state: this is a defect", "stuck", u.Stuck, "unbalanced", u.Unbalanced)
+		return c.DB.Update(ctx, func(tx *store.Tx) error {
+			return tx.AddEvent(&cloud.Event{
+				Class: cloud.ClassState, Actor: "system", ActorName: "system", SubjectKind: cloud.KindInstallation, SubjectID: "installation",
+				SubjectName: "installation", Action: "installation.unsound", Outcome: cloud.OutcomeFailed,
+				Message: "objects are stuck or balances differ from their entries; the controller's log names them",
+			})
+		})
+	})
+}
