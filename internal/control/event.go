@@ -205,7 +205,9 @@ func (c *Control) numberEvents(ctx context.Context) error {
 				return err
 			}
 			list, err := tx.NumberEvents(500)
-			n = len(list)
+			if n = len(list); n > 0 {
+				tx.Notify() // for the other controllers' readers
+			}
 			return err
 		})
 		if err != nil && ctx.Err() == nil {

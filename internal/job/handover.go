@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
@@ -141,9 +142,17 @@ func (q *Queue) pump(s *session) {
 	var handed []wire.Job
 	if len(picked) > 0 {
 		err := q.db.Update(ctx, func(tx *store.Tx) (err error) {
+			if err := q.stillOurs(tx, s); err != nil {
+				return err
+			}
 			handed, err = q.lease(tx, s.peer.Node, picked)
 			return err
 		})
+		if errors.Is(err, errMoved) {
+			q.unpick(s, picked)
+			q.leave(s)
+			return
+		}
 		if err != nil {
 			q.log.Error("lease jobs", "node", s.peer.Node, "err", err)
 			q.unpick(s, picked) // the next exchange tries again

@@ -6,6 +6,7 @@ import (
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/internal/wire"
 )
 
 // laneWindow is how many jobs of a lane are kept in memory; the others are read
@@ -187,14 +188,23 @@ func (q *Queue) refill(ctx context.Context, s *session) error {
 	return nil
 }
 
-// Reload looks for queued jobs that other controllers committed; called after a
+// Reload looks for what other controllers committed: queued jobs, keys given
+// free, and cancels of jobs that our agents have. It is called after a
 // notification of the database.
 func (q *Queue) Reload(ctx context.Context) error {
 	var names []string
-	err := q.db.View(ctx, func(tx *store.Tx) (err error) { names, err = tx.QueuedLanes(); return err })
+	var cancels []cloud.Job
+	err := q.db.View(ctx, func(tx *store.Tx) (err error) {
+		if names, err = tx.QueuedLanes(); err != nil {
+			return err
+		}
+		cancels, err = tx.CancelsAsked()
+		return err
+	})
 	if err != nil {
 		return err
 	}
+	q.unblock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, name := range names {
@@ -207,11 +217,24 @@ func (q *Queue) Reload(ctx context.Context) error {
 			q.wakeLane(l)
 		}
 	}
+	asked := make(map[wire.JobRef]bool, len(cancels))
+	for i := range cancels {
+		ref, s := wire.JobRef{ID: cancels[i].ID, Token: cancels[i].Token}, q.sessions[cancels[i].NodeID]
+		if s == nil {
+			continue
+		}
+		if asked[ref] = true; !q.asked[ref] {
+			s.cancels = append(s.cancels, ref)
+			q.wake(s)
+		}
+	}
+	q.asked = asked
 	return nil
 }
 
 // unblock tries the jobs that wait for a key again, for keys that another
-// controller's agent gave free.
+// controller's agent gave free. They are read anew: another controller may have
+// handed them over.
 func (q *Queue) unblock() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -219,12 +242,8 @@ func (q *Queue) unblock() {
 		if len(l.blocked) == 0 {
 			continue
 		}
-		for key, list := range l.blocked {
-			for _, j := range list {
-				l.put(j)
-			}
-			delete(l.blocked, key)
-		}
+		clear(l.blocked)
+		l.more = true
 		q.wakeLane(l)
 	}
 }

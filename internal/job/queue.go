@@ -9,6 +9,7 @@ package job
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type Queue struct {
 	lanes    map[string]*lane
 	sessions map[cloud.NodeID]*session
 	seen     map[cloud.NodeID]cloud.Time // heard since the last flush
+	asked    map[wire.JobRef]bool        // cancels of others that the sessions were told
 	waiters  Waiters[cloud.JobID]
 	pumps    sync.WaitGroup
 	closed   bool
@@ -199,6 +201,9 @@ func (q *Queue) finished(tx *store.Tx, done []cloud.Job) error {
 	if err := q.hooks.Finished(tx, done); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(done, func(j cloud.Job) bool { return j.Key != "" }) {
+		tx.Notify() // other controllers may have jobs that wait for the key
+	}
 	tx.OnCommit(func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -247,8 +252,13 @@ func (q *Queue) flushSeen(ctx context.Context) {
 		return
 	}
 	err := q.db.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Now() // who is silent is decided by the database's clock
+		if err != nil {
+			return err
+		}
+		ahead := now.Sub(cloud.Now())
 		for id, at := range seen {
-			if err := tx.TouchNode(id, at); err != nil {
+			if err := tx.TouchNode(id, at.Add(ahead)); err != nil {
 				return err
 			}
 		}

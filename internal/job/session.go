@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -127,6 +128,9 @@ func (q *Queue) Exchange(ctx context.Context, p Peer, x *wire.Exchange, w Waiter
 	var handed []wire.Job
 	err = q.db.Update(ctx, func(tx *store.Tx) error {
 		handed = nil
+		if err := q.stillOurs(tx, s); err != nil {
+			return err
+		}
 		if err := q.takeReport(tx, x, acks); err != nil {
 			return err
 		}
@@ -142,6 +146,10 @@ func (q *Queue) Exchange(ctx context.Context, p Peer, x *wire.Exchange, w Waiter
 	})
 	if err != nil {
 		q.unpick(s, picked)
+		if errors.Is(err, errMoved) { // it was at another controller and is back
+			q.leave(s)
+			return q.Exchange(ctx, p, x, w)
+		}
 		return err
 	}
 	for _, c := range x.Logs {
@@ -212,6 +220,32 @@ func (q *Queue) session(ctx context.Context, p Peer, x *wire.Exchange) (*session
 		}
 	}
 	return s, true, nil
+}
+
+// errMoved says that the agent of a session talks to another controller now.
+var errMoved = errors.New("the agent is at another controller")
+
+// stillOurs returns errMoved if the agent turned to another controller: what this
+// one hands over would not arrive.
+func (q *Queue) stillOurs(tx *store.Tx, s *session) error {
+	if !q.db.Shared() {
+		return nil
+	}
+	ours, err := tx.HoldsNode(s.peer.Node, q.me, s.id)
+	if err == nil && !ours {
+		err = errMoved
+	}
+	return err
+}
+
+// leave ends a session whose agent is at another controller.
+func (q *Queue) leave(s *session) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.sessions[s.peer.Node] == s {
+		q.drop(s)
+		delete(q.sessions, s.peer.Node)
+	}
 }
 
 // laneJob reads a lane's name back (cloud.LaneOf).

@@ -212,7 +212,7 @@ func (e *Engine) Run(ctx context.Context) error {
 				e.log.Error("claim operations", "err", err)
 			}
 		}
-		if err := e.wakeDue(ctx); err != nil && ctx.Err() == nil {
+		if err := e.Look(ctx); err != nil && ctx.Err() == nil {
 			e.log.Error("wake operations", "err", err)
 		}
 		select {
@@ -254,7 +254,9 @@ func (e *Engine) claim(ctx context.Context) error {
 	return nil
 }
 
-func (e *Engine) wakeDue(ctx context.Context) error {
+// Look signals the operations whose time has come, or that another controller
+// woke or canceled.
+func (e *Engine) Look(ctx context.Context) error {
 	var due []cloud.OperationID
 	err := e.db.View(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()

@@ -249,6 +249,11 @@ func (tx *Tx) AskCancel(id cloud.JobID) error {
 	return err
 }
 
+// CancelsAsked returns the held jobs that were asked to end.
+func (tx *Tx) CancelsAsked() ([]cloud.Job, error) {
+	return jobs.all(tx, "cancel_asked AND state IN ('leased', 'running') ORDER BY id")
+}
+
 // Job returns the job.
 func (tx *Tx) Job(id cloud.JobID) (*cloud.Job, error) { return jobs.get(tx, id, "id = ?", id) }
 

@@ -8,6 +8,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
@@ -27,6 +28,8 @@ var schema embed.FS
 // DB is the store. It is safe for concurrent use.
 type DB struct {
 	d       *dialect
+	url     string
+	id      string // tells our notices from those of other controllers
 	read    *sql.DB
 	write   *sql.DB
 	commits *committer // nil on PostgreSQL, which commits concurrent writers together itself
@@ -37,7 +40,7 @@ type DB struct {
 // Open opens the database at url, "sqlite:FILE" or "postgres://…", and brings
 // its schema up to date. A schema newer than this program is refused.
 func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
-	db := &DB{log: log, unlock: func() {}}
+	db := &DB{url: url, id: rand.Text(), log: log, unlock: func() {}}
 	if err := db.connect(ctx, url); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -129,7 +132,7 @@ func (db *DB) updateOnce(ctx context.Context, fn func(tx *Tx) error) error {
 		return err
 	}
 	if tx.notify {
-		if _, err := tx.exec(`SELECT pg_notify('atoll', '')`); err != nil {
+		if _, err := tx.exec(`SELECT pg_notify('atoll', ?)`, db.id); err != nil {
 			return err
 		}
 	}

@@ -99,6 +99,18 @@ func (tx *Tx) HoldNode(node cloud.NodeID, c cloud.ControllerID, session string) 
 	return epoch, tx.d.translate(err)
 }
 
+// HoldsNode reports whether the node's newest session is that one, held by the
+// controller. The row stays as it is until the transaction ends.
+func (tx *Tx) HoldsNode(node cloud.NodeID, c cloud.ControllerID, session string) (bool, error) {
+	query := "SELECT count(*) FROM node_connections WHERE node_id = ? AND controller_id = ? AND session = ?"
+	if !tx.d.sqlite {
+		query = "SELECT count(*) FROM (SELECT 1 FROM node_connections WHERE node_id = ? AND controller_id = ? AND session = ? FOR SHARE) n"
+	}
+	var n int
+	err := tx.queryRow(query, node, c, session).Scan(&n)
+	return n == 1, tx.d.translate(err)
+}
+
 // HolderOf returns the controller that holds the node's exchange and where it is reached.
 func (tx *Tx) HolderOf(node cloud.NodeID) (c cloud.ControllerID, advertise string, err error) {
 	err = tx.queryRow(`SELECT n.controller_id, coalesce(c.advertise, '') FROM node_connections n
