@@ -40,7 +40,7 @@ type runTarget struct {
 func (c *Control) StartRun(ctx context.Context, r *Request, in Run) (*cloud.Operation, error) {
 	var o *cloud.Operation
 	err := c.change(ctx, r, "run", func(ch *change) error {
-		if err := r.allow(authz.Execute, target{kind: cloud.KindNode, name: "any"}); err != nil {
+		if err := r.allow(authz.Execute, target{kind: cloud.KindNode, name: "of the installation"}); err != nil {
 			return err
 		}
 		if err := ch.resolveRun(&in); err != nil {
@@ -171,7 +171,7 @@ func (c *Control) fanOut() op.Definition {
 	return op.Definition{
 		Kind: "run", Limit: cloud.MaxJobTimeout + time.Hour,
 		Steps:   []op.Step{{Name: "run on the nodes", Do: c.fanOutStep}},
-		Settled: func(*op.Scope, *cloud.Error) error { return nil },
+		Settled: countRun,
 	}
 }
 
@@ -225,6 +225,26 @@ func (c *Control) fanOutStep(s *op.Scope) error {
 	case failed > 0:
 		return cloud.Errorf(cloud.Conflict, "%d of %d nodes failed", failed, len(in.Targets))
 	}
+	return nil
+}
+
+// countRun leaves the final count as the operation's message, also when it
+// failed or was canceled.
+func countRun(s *op.Scope, cause *cloud.Error) error {
+	if cause == nil {
+		return nil
+	}
+	jobs, err := s.Tx.JobsOf(s.Op.ID)
+	if err != nil {
+		return err
+	}
+	done := 0
+	for i := range jobs {
+		if jobs[i].State == cloud.JobSucceeded {
+			done++
+		}
+	}
+	s.Progress(s.Op.Progress, "%d nodes succeeded, %d did not", done, len(jobs)-done)
 	return nil
 }
 

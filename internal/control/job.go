@@ -177,7 +177,7 @@ func inlineLog(j *cloud.Job) []byte {
 	enc := json.NewEncoder(&b)
 	for line := range bytes.Lines([]byte(j.Output)) {
 		text := string(bytes.TrimRight(line, "\r\n"))
-		enc.Encode(wire.LogLine{At: j.FinishedAt, Level: 5, Text: text}) // a bytes.Buffer does not fail
+		enc.Encode(wire.LogLine{At: j.FinishedAt.Time(), Level: 5, Text: text}) // a bytes.Buffer does not fail
 	}
 	return b.Bytes()
 }

@@ -67,7 +67,7 @@ func (c *Control) CreateJoinToken(ctx context.Context, r *Request, in NewJoinTok
 // JoinTokens returns a page of join tokens.
 func (c *Control) JoinTokens(ctx context.Context, r *Request, q store.Query) (list []cloud.JoinToken, next string, err error) {
 	err = c.view(ctx, func(tx *store.Tx) error {
-		if err := r.allow(authz.Read, target{kind: cloud.KindJoinToken, name: "any"}); err != nil {
+		if err := r.mayList(cloud.KindJoinToken); err != nil {
 			return err
 		}
 		list, next, err = tx.JoinTokens(r.query(cloud.KindJoinToken, q))
@@ -242,7 +242,7 @@ func (c *Control) Node(ctx context.Context, r *Request, ref string) (*cloud.Node
 // Nodes returns a page of nodes.
 func (c *Control) Nodes(ctx context.Context, r *Request, q store.Query) (list []cloud.Node, next string, err error) {
 	err = c.view(ctx, func(tx *store.Tx) error {
-		if err := r.allow(authz.Read, target{kind: cloud.KindNode, name: "any"}); err != nil {
+		if err := r.mayList(cloud.KindNode); err != nil {
 			return err
 		}
 		list, next, err = tx.Nodes(r.query(cloud.KindNode, q))

@@ -9,6 +9,7 @@ package wire
 
 import (
 	"encoding/json"
+	"time"
 
 	"atoll/internal/cloud"
 )
@@ -95,9 +96,9 @@ type LogChunk struct {
 
 // LogLine is one line of output in a stored segment, as JSON per line.
 type LogLine struct {
-	At    cloud.Time `json:"at"`
-	Level int        `json:"level"` // JumpScale levels 1 to 9; 5 for plain lines
-	Text  string     `json:"text"`
+	At    time.Time `json:"at"`
+	Level int       `json:"level"` // JumpScale levels 1 to 9; 5 for plain lines
+	Text  string    `json:"text"`
 }
 
 // Usage is the growth of one counter of one machine since the last report.
