@@ -25,7 +25,6 @@ var imports = map[string][]string{
 	"internal/script":    {"internal/cloud", "internal/schedule"},
 	"internal/store":     {"internal/cloud"},
 	"internal/wire":      {"internal/cloud"},
-	"web":                {},
 
 	// The drivers, one folder each.
 	"internal/sal/host":    {"internal/cloud", "internal/wire", "internal/sal"},
@@ -41,8 +40,7 @@ var imports = map[string][]string{
 	"internal/store/storetest": {"internal/cloud", "internal/store"},
 
 	// What the product ships or is measured with, beside its own code.
-	"images":  {},
-	"scripts": {},
+	"images": {},
 }
 
 // free lists the folders whose packages, at any depth, may import everything of ours: the

@@ -17,6 +17,7 @@ import (
 	"atoll/internal/job"
 	"atoll/internal/op"
 	"atoll/internal/pki"
+	"atoll/internal/reconcile"
 	"atoll/internal/store"
 )
 
@@ -46,6 +47,7 @@ type Control struct {
 	ops     *op.Engine
 	feed    *feed
 	streams streams
+	loops   *reconcile.Runner
 	inst    *installation
 	auth    *credentials
 	images  imageBodies
@@ -65,6 +67,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 		c.MaxImage = MaxImage
 	}
 	c.images.fetches = newFetches()
+	c.loops = reconcile.New(c.takeLease, cfg.Log)
 	inst, err := loadInstallation(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("installation's keys: %w", err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"atoll/internal/reconcile"
 	"atoll/internal/store"
 )
 
@@ -34,30 +35,23 @@ func (c *Control) Run(ctx context.Context) error {
 	return all
 }
 
-// loop calls fn every period while this controller has the lease of the name,
-// until ctx ends. An error is logged; the next round tries again.
+// loop runs fn every period on the one controller that has the lease of the name.
 func (c *Control) loop(ctx context.Context, name string, period time.Duration, fn func(ctx context.Context) error) error {
-	tick := time.NewTicker(period)
-	defer tick.Stop()
-	for {
-		mine := false
-		err := c.DB.Update(ctx, func(tx *store.Tx) (err error) {
-			_, mine, err = tx.TakeLease(name, c.ID, 3*period+10*time.Second)
-			return err
-		})
-		if err == nil && mine {
-			err = fn(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			c.Log.Error("loop", "name", name, "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	c.loops.Run(ctx, reconcile.Loop{Name: name, Period: period, Do: fn})
+	return nil
 }
+
+// takeLease takes the lease of a loop for this controller.
+func (c *Control) takeLease(ctx context.Context, name string, ttl time.Duration) (mine bool, err error) {
+	err = c.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		_, mine, err = tx.TakeLease(name, c.ID, ttl)
+		return err
+	})
+	return mine, err
+}
+
+// Loops returns how this controller's loops fare.
+func (c *Control) Loops() []reconcile.State { return c.loops.States() }
 
 // With several controllers: how often one looks at what the others did without a
 // notice, and how long it lets notices gather.
