@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"atoll/internal/cloud"
+	"atoll/internal/control"
 )
 
 // metrics are the API's own numbers.
@@ -40,6 +41,31 @@ func newMetrics() *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
+}
+
+// loops shows how the controller's loops fare. A loop that another controller
+// runs has no figures here.
+type loops struct{ control *control.Control }
+
+var (
+	loopRuns   = prometheus.NewDesc("atoll_loop_runs_total", "Runs of a loop on this controller.", []string{"loop"}, nil)
+	loopErrors = prometheus.NewDesc("atoll_loop_errors_total", "Runs of a loop that failed.", []string{"loop"}, nil)
+	loopLast   = prometheus.NewDesc("atoll_loop_last_run_seconds", "When the loop ran last, in seconds since 1970.", []string{"loop"}, nil)
+)
+
+// Describe is prometheus.Collector's.
+func (l loops) Describe(c chan<- *prometheus.Desc) { c <- loopRuns; c <- loopErrors; c <- loopLast }
+
+// Collect is prometheus.Collector's.
+func (l loops) Collect(c chan<- prometheus.Metric) {
+	for _, s := range l.control.Loops() {
+		if s.Runs == 0 {
+			continue
+		}
+		c <- prometheus.MustNewConstMetric(loopRuns, prometheus.CounterValue, float64(s.Runs), s.Name)
+		c <- prometheus.MustNewConstMetric(loopErrors, prometheus.CounterValue, float64(s.Errors), s.Name)
+		c <- prometheus.MustNewConstMetric(loopLast, prometheus.GaugeValue, float64(s.LastRun.UnixMicro())/1e6, s.Name)
+	}
 }
 
 // methods are those that are counted by name, so that callers cannot make labels.

@@ -68,6 +68,9 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 		users: newLimiter(cfg.UserRate), guests: newLimiter(cfg.AddressRate),
 		metrics: newMetrics(), origins: http.NewCrossOriginProtection(),
 	}
+	if c != nil { // nil only describes the API
+		s.metrics.registry.MustRegister(loops{c})
+	}
 	if cfg.PublicURL != "" {
 		u, err := url.Parse(cfg.PublicURL)
 		if err != nil {
