@@ -83,6 +83,17 @@ func (l *Lab) jobState(c *Controller, id cloud.JobID) cloud.JobState {
 	return j.State
 }
 
+// holder waits until the controller holds the node's agent.
+func (l *Lab) holder(node string, c *Controller) {
+	l.T.Helper()
+	n := l.WaitNode(node, cloud.NodeOnline)
+	l.Until("the agent is at the controller", func() bool {
+		var id cloud.ControllerID
+		err := c.DB.View(l.T.Context(), func(tx *store.Tx) (err error) { id, _, err = tx.HolderOf(n.ID); return err })
+		return err == nil && id == c.Control.ID
+	})
+}
+
 func TestJobReachesAnAgentOfAnotherController(t *testing.T) {
 	l, b := twoControllers(t)
 	for range 3 { // the first one makes the lane, the others go into it
@@ -114,12 +125,17 @@ func TestAgentThatTurnsToAnotherControllerGetsItsJobs(t *testing.T) {
 	l.jobEnds(l.Controller, l.command(l.Controller, "sim-1", "true").ID)
 	n := l.Node("sim-1")
 	n.Stop()
-	l.RestartAt(n, b)
+	l.RestartAt(n, l.Controller, b)
+	l.holder("sim-1", l.Controller)
+	n.Cut(l.Controller) // which still believes to hold the agent
+	l.holder("sim-1", b)
+	l.jobEnds(l.Controller, l.command(l.Controller, "sim-1", "true").ID)
 	l.jobEnds(b, l.command(b, "sim-1", "true").ID)
-	l.jobEnds(l.Controller, l.command(l.Controller, "sim-1", "true").ID) // A has known the agent
-	n.Stop()
-	l.RestartAt(n, l.Controller)
+	n.Mend(l.Controller)
+	n.Cut(b)
+	l.holder("sim-1", l.Controller)
 	l.jobEnds(b, l.command(b, "sim-1", "true").ID)
+	l.jobEnds(l.Controller, l.command(l.Controller, "sim-1", "true").ID)
 }
 
 func TestOperationOfAStoppedControllerGoesOn(t *testing.T) {

@@ -56,7 +56,8 @@ func (c *Controller) Stop() { c.stop() }
 type Node struct {
 	Name   string
 	Sim    *sim.Node
-	at     *Controller
+	at     []*Controller
+	wires  wires
 	memory *agent.Memory
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -166,8 +167,9 @@ func (l *Lab) AddNode(name string) *Node {
 	return l.AddNodeAt(name, l.Controller)
 }
 
-// AddNodeAt is AddNode at the controller.
-func (l *Lab) AddNodeAt(name string, c *Controller) *Node {
+// AddNodeAt is AddNode at controllers, of which the agent takes the first that
+// answers.
+func (l *Lab) AddNodeAt(name string, c ...*Controller) *Node {
 	l.T.Helper()
 	n := &Node{Name: name, Sim: l.fleet.Node(name), at: c, memory: &agent.Memory{}}
 	a := l.agent(n)
@@ -182,8 +184,12 @@ func (l *Lab) AddNodeAt(name string, c *Controller) *Node {
 }
 
 func (l *Lab) agent(n *Node) *agent.Agent {
+	servers := make([]string, len(n.at))
+	for i, c := range n.at {
+		servers[i] = c.Agents
+	}
 	a, err := agent.New(agent.Config{
-		Servers: []string{n.at.Agents}, Memory: n.memory, Name: n.Name, Node: n.Sim.SAL(),
+		Servers: servers, Dial: n.wires.dial, Memory: n.memory, Name: n.Name, Node: n.Sim.SAL(),
 		Roles: cloud.Roles, Version: "lab", Log: l.Log, Backoff: 200 * time.Millisecond,
 	})
 	if err != nil {
@@ -219,8 +225,8 @@ func (n *Node) Stop() {
 // Restart runs a new agent on the node, which Stop has stopped.
 func (l *Lab) Restart(n *Node) { l.run(n, l.agent(n)) }
 
-// RestartAt is Restart with an agent that talks to the controller.
-func (l *Lab) RestartAt(n *Node, c *Controller) {
+// RestartAt is Restart with an agent that talks to the controllers.
+func (l *Lab) RestartAt(n *Node, c ...*Controller) {
 	n.at = c
 	l.Restart(n)
 }
