@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -26,24 +27,37 @@ import (
 
 // Lab is a running controller with its simulated nodes.
 type Lab struct {
-	T       testing.TB
-	DB      *store.DB
-	Control *control.Control
-	Admin   *control.Request
-	Token   string // the admin's API token
-	Agents  string // URL of the agents' endpoint
-	Log     *slog.Logger
+	*Controller
+	T     testing.TB
+	Admin *control.Request
+	Token string // the admin's API token
+	Log   *slog.Logger
 
 	fleet *sim.Fleet
 	join  string
+	blobs string // URL of the blobs that all controllers share
+	key   string // file of their master key
 	mu    sync.Mutex
 	nodes map[string]*Node
 }
+
+// Controller is one running controller.
+type Controller struct {
+	DB      *store.DB
+	Control *control.Control
+	Agents  string // URL of the agents' endpoint
+	stop    func()
+}
+
+// Stop ends the controller.
+func (c *Controller) Stop() { c.stop() }
 
 // Node is a simulated node with its agent.
 type Node struct {
 	Name   string
 	Sim    *sim.Node
+	at     []*Controller
+	wires  wires
 	memory *agent.Memory
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -53,12 +67,16 @@ type Node struct {
 // waits until all are online. Everything ends with the test.
 func New(t testing.TB, db *store.DB, n int, cfg sim.Config) *Lab {
 	t.Helper()
-	l := &Lab{T: t, DB: db, Log: logger(), nodes: map[string]*Node{}}
+	l := &Lab{
+		T: t, Log: logger(), nodes: map[string]*Node{},
+		blobs: "file://" + t.TempDir(), key: filepath.Join(t.TempDir(), "master.key"),
+	}
 	var err error
 	if l.fleet, err = sim.NewFleet(cfg); err != nil {
 		t.Fatal(err)
 	}
-	l.startController()
+	l.Controller = l.AddController(db)
+	t.Cleanup(l.stopNodes)
 	l.Token, err = l.Control.Bootstrap(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -84,21 +102,23 @@ func logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// startController opens blobs, keys and listeners and runs the controller until
-// the test ends.
-func (l *Lab) startController() {
+// AddController starts a controller, the first one or another one on the same
+// PostgreSQL; db is its own. It ends with the test at the latest.
+func (l *Lab) AddController(db *store.DB) *Controller {
 	t := l.T
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	blobs, err := blob.Open(ctx, "file://"+t.TempDir())
+	blobs, err := blob.Open(ctx, l.blobs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, _, err := pki.LoadKeyring(t.TempDir() + "/master.key")
+	keys, _, err := pki.LoadKeyring(l.key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Control, err = control.New(ctx, control.Config{
-		DB: l.DB, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", AllowPrivateURLs: true,
+	c := &Controller{DB: db}
+	c.Control, err = control.New(ctx, control.Config{
+		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", AllowPrivateURLs: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -107,14 +127,14 @@ func (l *Lab) startController() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Agents = "https://" + ln.Addr().String()
-	ex, err := exchange.New(ctx, l.Control, []string{"127.0.0.1"}, l.Log)
+	c.Agents = "https://" + ln.Addr().String()
+	ex, err := exchange.New(ctx, c.Control, []string{"127.0.0.1"}, l.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := l.Control.Run(ctx); err != nil {
+		if err := c.Control.Run(ctx); err != nil {
 			t.Errorf("controller: %v", err)
 		}
 	})
@@ -123,23 +143,35 @@ func (l *Lab) startController() {
 			t.Errorf("agents' endpoint: %v", err)
 		}
 	})
-	t.Cleanup(func() {
-		for _, n := range l.nodes {
-			n.stop()
-		}
-		for _, n := range l.nodes {
-			<-n.done
-		}
+	c.stop = sync.OnceFunc(func() {
 		cancel()
 		wg.Wait()
-		blobs.Close()
+		blobs.Close() //nolint:errcheck // nothing is under way
 	})
+	t.Cleanup(c.stop)
+	return c
 }
 
-// AddNode joins a simulated node and runs its agent.
+func (l *Lab) stopNodes() {
+	for _, n := range l.nodes {
+		n.stop()
+	}
+	for _, n := range l.nodes {
+		<-n.done
+	}
+}
+
+// AddNode joins a simulated node and runs its agent, at the first controller.
 func (l *Lab) AddNode(name string) *Node {
 	l.T.Helper()
-	n := &Node{Name: name, Sim: l.fleet.Node(name), memory: &agent.Memory{}}
+	return l.AddNodeAt(name, l.Controller)
+}
+
+// AddNodeAt is AddNode at controllers, of which the agent takes the first that
+// answers.
+func (l *Lab) AddNodeAt(name string, c ...*Controller) *Node {
+	l.T.Helper()
+	n := &Node{Name: name, Sim: l.fleet.Node(name), at: c, memory: &agent.Memory{}}
 	a := l.agent(n)
 	if err := a.Join(l.T.Context(), l.join); err != nil {
 		l.T.Fatal(err)
@@ -152,8 +184,12 @@ func (l *Lab) AddNode(name string) *Node {
 }
 
 func (l *Lab) agent(n *Node) *agent.Agent {
+	servers := make([]string, len(n.at))
+	for i, c := range n.at {
+		servers[i] = c.Agents
+	}
 	a, err := agent.New(agent.Config{
-		Servers: []string{l.Agents}, Memory: n.memory, Name: n.Name, Node: n.Sim.SAL(),
+		Servers: servers, Dial: n.wires.dial, Memory: n.memory, Name: n.Name, Node: n.Sim.SAL(),
 		Roles: cloud.Roles, Version: "lab", Log: l.Log, Backoff: 200 * time.Millisecond,
 	})
 	if err != nil {
@@ -188,6 +224,12 @@ func (n *Node) Stop() {
 
 // Restart runs a new agent on the node, which Stop has stopped.
 func (l *Lab) Restart(n *Node) { l.run(n, l.agent(n)) }
+
+// RestartAt is Restart with an agent that talks to the controllers.
+func (l *Lab) RestartAt(n *Node, c ...*Controller) {
+	n.at = c
+	l.Restart(n)
+}
 
 // WaitNode waits until the node is in the state.
 func (l *Lab) WaitNode(name string, want cloud.NodeState) *cloud.Node {
