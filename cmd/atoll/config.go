@@ -26,6 +26,7 @@ type serverConfig struct {
 	KeyFile          string    `yaml:"key-file"`
 	Database         string    `yaml:"database"`
 	Blobs            string    `yaml:"blobs"`
+	SharedBlobs      bool      `yaml:"blobs-shared"`
 	PublicURL        string    `yaml:"public-url"`
 	AllowPrivateURLs bool      `yaml:"allow-private-urls"`
 	JobDays          int       `yaml:"job-days"`

@@ -34,6 +34,9 @@ type Config struct {
 	AllowPrivateURLs bool
 	// MaxImage is the largest file of an image in bytes; 0 is MaxImage.
 	MaxImage int64
+	// SharedBlobs says that all controllers see the blobs although they are in a
+	// folder: on a file system that the hosts share.
+	SharedBlobs bool
 	// Retention of finished jobs.
 	JobDays int
 	// MaxTokenAge is the longest life of a token; 0 lets tokens live for ever.

@@ -27,8 +27,8 @@ func (c *Control) arrive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(others) > 0 && !c.Blobs.Shared() {
-			return cloud.FieldErrorf("blobs", "another controller (%s) uses this database: several need blobs that all of them see, such as s3://…", others[0])
+		if len(others) > 0 && !c.Blobs.Shared() && !c.SharedBlobs {
+			return cloud.FieldErrorf("blobs", "another controller (%s) uses this database: several need blobs that all of them see, such as s3://…, or blobs-shared if the folder is on a file system that the hosts share", others[0])
 		}
 		return tx.SeenController(c.ID, "")
 	})

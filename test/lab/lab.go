@@ -118,7 +118,7 @@ func (l *Lab) AddController(db *store.DB) *Controller {
 	}
 	c := &Controller{DB: db}
 	c.Control, err = control.New(ctx, control.Config{
-		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", AllowPrivateURLs: true,
+		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", AllowPrivateURLs: true, SharedBlobs: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -63,6 +63,11 @@ func newProduct(t *testing.T) *product {
 		if t.Failed() {
 			text, _ := os.ReadFile(p.log.Name()) // what there is helps
 			t.Logf("log of atoll:\n%s", text[max(0, len(text)-20000):])
+			consoles, _ := filepath.Glob(filepath.Join(p.data(), "agent/machines/*/console.log"))
+			for _, file := range consoles {
+				text, _ := os.ReadFile(file)
+				t.Logf("%s:\n%s", file, text[max(0, len(text)-5000):])
+			}
 		}
 		p.log.Close()
 	})
