@@ -378,8 +378,10 @@ func (c *Control) Agent(ctx context.Context, id cloud.NodeID, x *wire.Exchange) 
 	if err != nil {
 		return job.Peer{}, err
 	}
+	// A node that was away may have been observed differently meanwhile.
+	resend := n.State == cloud.NodeOffline && x.Inventory == nil
 	if n.State != cloud.NodeOnline || x.Facts != nil {
-		if err := c.heard(ctx, n, x); err != nil {
+		if n, err = c.heard(ctx, n.ID, x); err != nil {
 			return job.Peer{}, err
 		}
 	}
@@ -393,14 +395,13 @@ func (c *Control) Agent(ctx context.Context, id cloud.NodeID, x *wire.Exchange) 
 			return job.Peer{}, err
 		}
 	}
-	return job.Peer{Node: n.ID, Roles: n.Roles, Location: n.LocationID}, nil
+	return job.Peer{Node: n.ID, Roles: n.Roles, Location: n.LocationID, Resend: resend}, nil
 }
 
-// heard makes a node online and keeps its facts.
-func (c *Control) heard(ctx context.Context, old *cloud.Node, x *wire.Exchange) error {
-	return c.DB.Update(ctx, func(tx *store.Tx) error {
-		n, err := tx.Node(old.ID)
-		if err != nil {
+// heard makes a node online and keeps its facts. It returns the node as it is now.
+func (c *Control) heard(ctx context.Context, id cloud.NodeID, x *wire.Exchange) (n *cloud.Node, err error) {
+	err = c.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		if n, err = tx.Node(id); err != nil {
 			return err
 		}
 		was := n.State
@@ -422,6 +423,7 @@ func (c *Control) heard(ctx context.Context, old *cloud.Node, x *wire.Exchange) 
 		}
 		return stateEvent(tx, "node.online", nodeSubject(n), "")
 	})
+	return n, err
 }
 
 // usage adds the byte counters of the node's own machines.

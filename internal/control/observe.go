@@ -16,7 +16,9 @@ const settling = 2 * time.Second
 // observe compares a node's inventory with what should be there and answers
 // each difference: by the run strategy, by a stop, or by a leftover.
 func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventory) error {
-	return c.DB.Update(ctx, func(tx *store.Tx) error {
+	var early bool
+	err := c.DB.Update(ctx, func(tx *store.Tx) error {
+		early = false
 		now, err := tx.Now()
 		if err != nil {
 			return err
@@ -35,6 +37,8 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 			ms := seen[m.ID]
 			delete(seen, m.ID)
 			if m.State.Transitional() || now.Sub(m.UpdatedAt) < settling {
+				on := ms != nil && ms.Power == cloud.PowerOn
+				early = early || m.State != cloud.MachineCreating && on != (m.DesiredPower == cloud.PowerOn)
 				continue // its operation knows better
 			}
 			if ms == nil {
@@ -45,12 +49,23 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 			}
 		}
 		for id, ms := range seen {
-			if err := unknownMachine(tx, n, id, ms, now); err != nil {
+			wait, err := unknownMachine(tx, n, id, ms, now)
+			if err != nil {
 				return err
 			}
+			early = early || wait
 		}
 		return nil
 	})
+	if err == nil && early { // an agent says things once
+		c.lookAgain(n.ID)
+	}
+	return err
+}
+
+// lookAgain asks the node for its inventory when changes have settled.
+func (c *Control) lookAgain(id cloud.NodeID) {
+	time.AfterFunc(settling, func() { c.jobs.Resend(id) })
 }
 
 // observeMachine answers the observed power of one machine of ours.
@@ -105,23 +120,26 @@ func (ch *change) foundOff(m *cloud.Machine, ms *wire.MachineState, hostBoot boo
 	return ch.UpdateMachine(m)
 }
 
-// unknownMachine records a machine that the node has and should not have.
-func unknownMachine(tx *store.Tx, n *cloud.Node, id cloud.MachineID, ms *wire.MachineState, now cloud.Time) error {
+// unknownMachine records a machine that the node has and should not have; wait
+// says that it is too early to tell.
+func unknownMachine(tx *store.Tx, n *cloud.Node, id cloud.MachineID, ms *wire.MachineState, now cloud.Time) (wait bool, err error) {
 	epoch := ms.Epoch
 	m, err := tx.MachineEvenDeleted(id)
 	switch {
 	case cloud.Is(err, cloud.NotFound):
 	case err != nil:
-		return err
-	case now.Sub(m.UpdatedAt) < settling || m.DeletedAt == 0 && m.NodeID == n.ID:
-		return nil
+		return false, err
+	case now.Sub(m.UpdatedAt) < settling:
+		return true, nil
+	case m.DeletedAt == 0 && m.NodeID == n.ID: // made after the list of ours was read
+		return false, nil
 	default:
 		epoch = max(epoch, m.PlacementEpoch)
 	}
 	if _, err := tx.LeftoverOf(n.ID, cloud.LeftoverMachine, string(id)); !cloud.Is(err, cloud.NotFound) {
-		return err
+		return false, err
 	}
-	return tx.CreateLeftover(&cloud.Leftover{
+	return false, tx.CreateLeftover(&cloud.Leftover{
 		ID: cloud.NewID[cloud.LeftoverID](), NodeID: n.ID, Kind: cloud.LeftoverMachine, ObjectID: string(id), Epoch: epoch,
 		Reason: "the node has it and should not",
 	})

@@ -193,6 +193,17 @@ func (q *Queue) OpenStream(node cloud.NodeID, open wire.StreamOpen) error {
 	return nil
 }
 
+// Resend asks the node's agent for its facts and inventory, if this controller
+// holds it.
+func (q *Queue) Resend(node cloud.NodeID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := q.sessions[node]; s != nil {
+		s.resend = true
+		q.wake(s)
+	}
+}
+
 // finished is called inside each transaction that ends jobs.
 func (q *Queue) finished(tx *store.Tx, done []cloud.Job) error {
 	if len(done) == 0 {

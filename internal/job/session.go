@@ -27,6 +27,7 @@ type Peer struct {
 	Node     cloud.NodeID
 	Roles    []cloud.Role
 	Location cloud.LocationID
+	Resend   bool // the agent is asked for its facts and inventory
 }
 
 // session is what this controller knows of one connected agent.
@@ -48,6 +49,7 @@ type session struct {
 	since   time.Time // when wait began
 	synced  time.Time // when the store's held jobs were last compared with the agent's
 	pumping bool
+	resend  bool // the agent is asked for its facts and inventory
 	told    bool // the agent has the keys that sign scripts
 }
 
@@ -119,6 +121,7 @@ func (q *Queue) Exchange(ctx context.Context, p Peer, x *wire.Exchange, w Waiter
 	}
 	sync := fresh || time.Since(s.synced) > resyncEvery
 	q.seen[p.Node] = cloud.Now()
+	s.resend = s.resend || p.Resend
 	q.mu.Unlock()
 
 	if err := q.refill(ctx, s); err != nil {
@@ -371,12 +374,12 @@ func (q *Queue) compare(tx *store.Tx, node cloud.NodeID, x *wire.Exchange, s *se
 // holds mu.
 func (q *Queue) answer(s *session, handed []wire.Job) *wire.Answer {
 	jobs := append(s.again, handed...)
-	if len(jobs) == 0 && len(s.cancels) == 0 && len(s.streams) == 0 {
+	if len(jobs) == 0 && len(s.cancels) == 0 && len(s.streams) == 0 && !s.resend {
 		return nil
 	}
 	s.number++
-	a := &wire.Answer{Number: s.number, Jobs: jobs, Cancel: s.cancels, Streams: s.streams, Forget: s.forget}
-	s.again, s.cancels, s.streams, s.forget = nil, nil, nil, nil
+	a := &wire.Answer{Number: s.number, Jobs: jobs, Cancel: s.cancels, Streams: s.streams, Forget: s.forget, Resend: s.resend}
+	s.again, s.cancels, s.streams, s.forget, s.resend = nil, nil, nil, nil, false
 	if !s.told {
 		a.Trust, s.told = q.hooks.Trust, true
 	}
