@@ -164,10 +164,10 @@ func TestHostReboot(t *testing.T) {
 func TestMachineThatShouldBeOff(t *testing.T) {
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
-	m := l.create("web-1")
+	l.create("web-1")
 	_, o, err := l.Control.StopMachine(t.Context(), l.Admin, l.ref("web-1"), control.StopOptions{})
 	l.Done(o, err)
-	m = l.machine("web-1")
+	m := l.machine("web-1")
 	l.age(m)
 	l.startOnNode(l.Node("sim-1"), m)
 	l.event(string(m.ID), "machine.found-running")

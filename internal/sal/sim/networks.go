@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
-	"regexp"
 	"slices"
 
 	"atoll/internal/cloud"
+	"atoll/internal/sal"
 	"atoll/internal/wire"
 )
 
@@ -29,18 +28,13 @@ type port struct {
 	number   int64
 }
 
-// maxNumber is the largest VXLAN id.
-const maxNumber = 1<<24 - 1
-
-var domain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
-
 // Ensure implements sal.Networks.
 func (w networks) Ensure(ctx context.Context, spec wire.NetworkSpec) error {
-	ports, err := validateNetwork(spec)
+	spec, err := sal.CheckNetwork(spec)
 	if err != nil {
 		return err
 	}
-	n := w.n
+	n, ports := w.n, portsOf(spec)
 	return n.do(ctx, NetworkEnsure, func() error {
 		have := n.networks[spec.ID]
 		if have != nil && spec.Generation < have.generation {
@@ -87,88 +81,19 @@ func fieldConflict(field, format string, args ...any) error {
 	return e
 }
 
-// validateNetwork returns the public ports of a specification that makes sense.
-func validateNetwork(spec wire.NetworkSpec) ([]port, error) {
-	cidr, err := netip.ParsePrefix(spec.CIDR)
-	switch {
-	case !cloud.IsID(string(spec.ID)):
-		return nil, cloud.FieldErrorf("id", "%q is not the id of a network", spec.ID)
-	case spec.Number < 1 || spec.Number > maxNumber:
-		return nil, cloud.FieldErrorf("number", "must be 1 to %d, not %d", maxNumber, spec.Number)
-	case err != nil || !cidr.Addr().Is4() || cidr.Masked() != cidr || cidr.Bits() < 8 || cidr.Bits() > 30:
-		return nil, cloud.FieldErrorf("cidr", "%q is no IPv4 network of /8 to /30 such as %s", spec.CIDR, cloud.DefaultNetwork)
-	case len(spec.Domain) > 180 || !domain.MatchString(spec.Domain):
-		return nil, cloud.FieldErrorf("domain", "%q is no DNS domain of small letters", spec.Domain)
-	}
-	if err := validateLeases(cidr, spec.Leases); err != nil {
-		return nil, err
-	}
-	var ports []port
+// portsOf are the public ports of a specification.
+func portsOf(spec wire.NetworkSpec) []port {
+	ports := make([]port, len(spec.Forwards))
 	for i, f := range spec.Forwards {
-		field := func(name string) string { return fmt.Sprintf("forwards[%d].%s", i, name) }
-		p := port{f.Protocol, f.PublicPort}
-		switch {
-		case f.Protocol != "tcp" && f.Protocol != "udp":
-			return nil, cloud.FieldErrorf(field("protocol"), "%q is no protocol here; they are tcp and udp", f.Protocol)
-		case f.PublicPort < 1 || f.PublicPort > 65535:
-			return nil, cloud.FieldErrorf(field("public_port"), "must be 1 to 65535, not %d", f.PublicPort)
-		case f.Port < 1 || f.Port > 65535:
-			return nil, cloud.FieldErrorf(field("port"), "must be 1 to 65535, not %d", f.Port)
-		case slices.Contains(ports, p):
-			return nil, cloud.FieldErrorf(field("public_port"), "%s %d is forwarded twice", f.Protocol, f.PublicPort)
-		}
-		if _, err := hostAddr(cidr, f.Address); err != nil {
-			return nil, cloud.FieldErrorf(field("address"), "%v", err)
-		}
-		ports = append(ports, p)
+		ports[i] = port{f.Protocol, f.PublicPort}
 	}
-	return ports, nil
-}
-
-func validateLeases(cidr netip.Prefix, leases []wire.Lease) error {
-	seen := map[string]int{}
-	for i, l := range leases {
-		field := func(name string) string { return fmt.Sprintf("leases[%d].%s", i, name) }
-		mac, err := parseMAC(l.MAC)
-		if err != nil {
-			return cloud.FieldErrorf(field("mac"), "%v", err)
-		}
-		addr, err := hostAddr(cidr, l.Address)
-		if err != nil {
-			return cloud.FieldErrorf(field("address"), "%v", err)
-		}
-		if err := cloud.ValidateName(cloud.KindMachine, l.Hostname); err != nil {
-			return cloud.FieldErrorf(field("hostname"), "%q is no host name", l.Hostname)
-		}
-		for name, value := range map[string]string{"mac": mac, "address": addr.String(), "hostname": l.Hostname} {
-			if j, ok := seen[name+value]; ok {
-				return cloud.FieldErrorf(field(name), "%s is that of leases[%d] already", value, j)
-			}
-			seen[name+value] = i
-		}
-	}
-	return nil
-}
-
-// hostAddr parses an address that a machine in the network may have.
-func hostAddr(cidr netip.Prefix, s string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(s)
-	if err != nil || !cidr.Contains(a) {
-		return a, fmt.Errorf("%q is no address in %s", s, cidr)
-	}
-	if a == cidr.Addr() || a == cidr.Addr().Next() || !cidr.Contains(a.Next()) {
-		return a, fmt.Errorf("%s is the network's, the gateway's or the broadcast address of %s", a, cidr)
-	}
-	return a, nil
+	return ports
 }
 
 // parseMAC returns the canonical form of the address of a network card.
 func parseMAC(s string) (string, error) {
-	mac, err := net.ParseMAC(s)
-	if err != nil || len(mac) != 6 || mac[0]&1 != 0 || mac.String() == "00:00:00:00:00:00" {
-		return "", fmt.Errorf("%q is no unicast MAC address such as 02:00:00:12:34:56", s)
-	}
-	return mac.String(), nil
+	mac, err := sal.ParseMAC(s)
+	return mac.String(), err
 }
 
 // Delete implements sal.Networks.
