@@ -35,7 +35,7 @@ func (c *Control) CreateCloudspace(ctx context.Context, r *Request, in NewClouds
 			return err
 		}
 		if err := r.allow(authz.Create, target{kind: cloud.KindCloudspace, name: in.Name, account: a.ID}); err != nil {
-			return hideIn(err, r, target{kind: cloud.KindAccount, name: in.Account, account: a.ID})
+			return hideIn(err, r, target{kind: cloud.KindAccount, account: a.ID}, in.Account)
 		}
 		if _, err := ch.active(a.ID); err != nil {
 			return err
@@ -51,8 +51,9 @@ func (c *Control) CreateCloudspace(ctx context.Context, r *Request, in NewClouds
 }
 
 // hideIn turns a refusal into NotFound of the parent if the caller may not know
-// that the parent exists.
-func hideIn(err error, r *Request, parent target) error {
+// that the parent exists, which it named ref.
+func hideIn(err error, r *Request, parent target, ref string) error {
+	parent.name = ref
 	if hidden := r.allow(authz.Read, parent); hidden != nil {
 		return hidden
 	}

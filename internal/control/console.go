@@ -35,20 +35,31 @@ func (s *streams) expect(id string, node cloud.NodeID) *expected {
 	return e
 }
 
-// take removes the expectation, so that each stream is opened once.
-func (s *streams) take(id string) *expected {
+// take removes the expectation, so that each stream is opened once; nil if none
+// is expected of the node.
+func (s *streams) take(id string, node cloud.NodeID) *expected {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.open[id]
+	if e == nil || e.node != node {
+		return nil
+	}
 	delete(s.open, id)
 	return e
+}
+
+// forget ends the wait for a stream, and the stream if it came too late.
+func (s *streams) forget(id string, e *expected) {
+	if s.take(id, e.node) == nil {
+		(<-e.conn).Close() //nolint:errcheck // nobody reads it
+	}
 }
 
 // AcceptStream hands a stream that an agent opened to whoever asked for it.
 // NotFound if nobody did, or if it was asked of another node.
 func (c *Control) AcceptStream(id string, node cloud.NodeID, conn io.ReadWriteCloser) error {
-	e := c.streams.take(id)
-	if e == nil || e.node != node {
+	e := c.streams.take(id, node)
+	if e == nil {
 		return cloud.Errorf(cloud.NotFound, "nobody waits for stream %s", id)
 	}
 	e.conn <- conn
@@ -83,8 +94,8 @@ func (c *Control) OpenConsole(ctx context.Context, r *Request, ref MachineRef, k
 	}
 	id := cloud.NewID[string]()
 	e := c.streams.expect(id, m.NodeID)
-	defer c.streams.take(id)
 	if err := c.jobs.OpenStream(m.NodeID, wire.StreamOpen{ID: id, Kind: kind, Args: args}); err != nil {
+		c.streams.take(id, m.NodeID)
 		return nil, err
 	}
 	wait, cancel := context.WithTimeout(ctx, streamWait)
@@ -93,6 +104,7 @@ func (c *Control) OpenConsole(ctx context.Context, r *Request, ref MachineRef, k
 	case conn := <-e.conn:
 		return conn, nil
 	case <-wait.Done():
+		c.streams.forget(id, e)
 		return nil, cloud.Errorf(cloud.Timeout, "the node of machine %s did not open its %s in time; try again", m.Name, kind)
 	}
 }

@@ -39,7 +39,7 @@ func (c *Control) CreateMachine(ctx context.Context, r *Request, in NewMachine) 
 			return err
 		}
 		if err := r.allow(authz.Create, target{cloud.KindMachine, in.Name, s.AccountID, s.ID, ""}); err != nil {
-			return hideIn(err, r, cloudspaceTarget(s))
+			return hideIn(err, r, cloudspaceTarget(s), in.Cloudspace)
 		}
 		if _, err := ch.active(s.AccountID); err != nil {
 			return err

@@ -83,6 +83,11 @@ func (c *Control) RetryOperation(ctx context.Context, r *Request, id cloud.Opera
 		if err := r.allow(authz.Execute, operationTarget(o)); err != nil {
 			return err
 		}
+		if o.AccountID != "" {
+			if _, err := ch.active(o.AccountID); err != nil {
+				return err
+			}
+		}
 		if again, err = c.ops.Retry(ch.Tx, id, string(r.User.ID), r.ID); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (c *Control) CreatePortForward(ctx context.Context, r *Request, in NewPortF
 			return err
 		}
 		if err := r.allow(authz.Create, target{cloud.KindPortForward, "to " + m.Name, m.AccountID, m.CloudspaceID, m.ID}); err != nil {
-			return hideIn(err, r, machineTarget(m))
+			return hideIn(err, r, machineTarget(m), in.Machine.Machine)
 		}
 		if _, err := ch.active(m.AccountID); err != nil {
 			return err
@@ -113,6 +113,9 @@ func (c *Control) DeletePortForward(ctx context.Context, r *Request, id cloud.Po
 			return err
 		}
 		if err := r.allow(authz.Delete, portForwardTarget(f)); err != nil {
+			return err
+		}
+		if _, err := ch.active(f.AccountID); err != nil {
 			return err
 		}
 		if err := ch.match(cloud.KindPortForward, string(f.ID), f.Version); err != nil {
