@@ -124,12 +124,12 @@ func (l *Lab) asks(s *things) []ask {
 		{"operation.jobs", reads, func(r *control.Request) error { _, err := c.OperationJobs(ctx, r, s.operation.ID); return err }},
 		{"node", operates, func(r *control.Request) error { _, err := c.Node(ctx, r, "sim-1"); return err }},
 		{"node by id", operates, func(r *control.Request) error { _, err := c.Node(ctx, r, string(s.node.ID)); return err }},
-		{"nodes", operates, func(r *control.Request) error { _, _, err := c.Nodes(ctx, r, control.Query{}); return err }},
+		{"nodes", orders, func(r *control.Request) error { _, _, err := c.Nodes(ctx, r, control.Query{}); return err }},
 		{"node.update", operates, func(r *control.Request) error {
 			_, err := c.UpdateNode(ctx, r, "sim-1", control.NodeChange{Cordoned: &yes})
 			return err
 		}},
-		{"join-tokens", operates, func(r *control.Request) error { _, _, err := c.JoinTokens(ctx, r, control.Query{}); return err }},
+		{"join-tokens", orders, func(r *control.Request) error { _, _, err := c.JoinTokens(ctx, r, control.Query{}); return err }},
 		{"join-token.create", orders, func(r *control.Request) error {
 			_, _, err := c.CreateJoinToken(ctx, r, control.NewJoinToken{Uses: 1, TTL: time.Hour})
 			return err
