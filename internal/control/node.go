@@ -314,14 +314,8 @@ func (c *Control) DeleteNode(ctx context.Context, r *Request, ref string) error 
 		if err := ch.dropNetworks(n); err != nil {
 			return err
 		}
-		held, err := ch.HeldJobs(n.ID)
-		if err != nil {
+		if err := c.jobs.Abandon(ch.Tx, n.ID); err != nil {
 			return err
-		}
-		for i := range held {
-			if err := c.jobs.Cancel(ch.Tx, held[i].ID, "its node was deleted"); err != nil {
-				return err
-			}
 		}
 		left, err := ch.LeftoversOn(n.ID)
 		if err != nil {
