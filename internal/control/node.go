@@ -361,6 +361,15 @@ func (ch *change) dropNetworks(n *cloud.Node) error {
 	return nil
 }
 
+// KnownNode returns Unauthenticated if the node was deleted.
+func (c *Control) KnownNode(ctx context.Context, id cloud.NodeID) error {
+	err := c.view(ctx, func(tx *store.Tx) error { _, err := tx.Node(id); return err })
+	if cloud.Is(err, cloud.NotFound) {
+		return cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
+	}
+	return err
+}
+
 // Agent checks that the node behind a certificate may talk to us and takes in
 // what it reports of itself.
 func (c *Control) Agent(ctx context.Context, id cloud.NodeID, x *wire.Exchange) (job.Peer, error) {
