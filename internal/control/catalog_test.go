@@ -131,7 +131,7 @@ func endJob(t *testing.T, c *Control, id cloud.JobID, state cloud.JobState) {
 		if _, err := tx.LeaseJobs([]store.Lease{lease}); err != nil {
 			return err
 		}
-		done, err := tx.FinishJobs([]store.Finish{{JobRef: store.JobRef{ID: id, Token: lease.Token}, State: state, FinishedAt: now}})
+		done, err := tx.FinishJobs([]store.Finish{{JobRef: store.JobRef{ID: id, Token: lease.Token}, NodeID: lease.NodeID, State: state, FinishedAt: now}})
 		if err == nil && len(done) != 1 {
 			t.Errorf("job %s was not ended", id)
 		}

@@ -314,14 +314,8 @@ func (c *Control) DeleteNode(ctx context.Context, r *Request, ref string) error 
 		if err := ch.dropNetworks(n); err != nil {
 			return err
 		}
-		held, err := ch.HeldJobs(n.ID)
-		if err != nil {
+		if err := c.jobs.Abandon(ch.Tx, n.ID); err != nil {
 			return err
-		}
-		for i := range held {
-			if err := c.jobs.Cancel(ch.Tx, held[i].ID, "its node was deleted"); err != nil {
-				return err
-			}
 		}
 		left, err := ch.LeftoversOn(n.ID)
 		if err != nil {
@@ -365,6 +359,15 @@ func (ch *change) dropNetworks(n *cloud.Node) error {
 		}
 	}
 	return nil
+}
+
+// KnownNode returns Unauthenticated if the node was deleted.
+func (c *Control) KnownNode(ctx context.Context, id cloud.NodeID) error {
+	err := c.view(ctx, func(tx *store.Tx) error { _, err := tx.Node(id); return err })
+	if cloud.Is(err, cloud.NotFound) {
+		return cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
+	}
+	return err
 }
 
 // Agent checks that the node behind a certificate may talk to us and takes in

@@ -41,6 +41,10 @@ const (
 
 // exchange takes the first exchange of a connection and the connection with it.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
+	if err := limitBody(w); err != nil {
+		problem(w, err)
+		return
+	}
 	x, err := readExchange(r)
 	if err != nil {
 		problem(w, err)
@@ -217,6 +221,9 @@ func readExchange(r *http.Request) (*wire.Exchange, error) {
 	if len(data) > wire.MaxExchangeBody {
 		return nil, cloud.Errorf(cloud.TooLarge, "the exchange is longer than %d MiB", wire.MaxExchangeBody>>20)
 	}
+	if n := commas(data); n > maxValues {
+		return nil, cloud.Errorf(cloud.TooLarge, "the exchange has %d values; at most %d are allowed", n, maxValues)
+	}
 	x := &wire.Exchange{}
 	if err := json.Unmarshal(data, x); err != nil {
 		return nil, cloud.Wrap(cloud.Invalid, err, "the body is no exchange")
@@ -225,6 +232,26 @@ func readExchange(r *http.Request) (*wire.Exchange, error) {
 		return nil, cloud.FieldErrorf("session", "is required")
 	}
 	return x, nil
+}
+
+// maxValues bounds what an exchange becomes in memory: an empty object of two
+// bytes is a result of hundreds. It is five times what agents send at most.
+const maxValues = 500_000
+
+// commas counts the commas outside of strings.
+func commas(data []byte) int {
+	n, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case !quoted && c == ',':
+			n++
+		}
+	}
+	return n
 }
 
 // All connections share the coders and buffers.

@@ -54,9 +54,9 @@ func New(ctx context.Context, c *control.Control, hosts []string, log *slog.Logg
 	mux.HandleFunc("POST "+wire.PathJoin, s.join)
 	mux.HandleFunc("POST "+wire.PathRenew, s.node(s.renew))
 	mux.HandleFunc("POST "+wire.PathExchange, s.node(s.exchange))
-	mux.HandleFunc("GET "+wire.PathScript+"{id}", s.node(s.script))
-	mux.HandleFunc("GET "+wire.PathImage+"{sha256}", s.node(s.image))
-	mux.HandleFunc("GET "+wire.PathStream+"{id}", s.node(s.stream))
+	mux.HandleFunc("GET "+wire.PathScript+"{id}", s.known(s.script))
+	mux.HandleFunc("GET "+wire.PathImage+"{sha256}", s.known(s.image))
+	mux.HandleFunc("GET "+wire.PathStream+"{id}", s.known(s.stream))
 	s.http = &http.Server{
 		Handler: mux, TLSConfig: pki.ListenerConfig(c.CA().Cert(), cert.get, s.isRevoked),
 		ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 5 * time.Minute,
@@ -171,6 +171,18 @@ func (s *Server) node(h func(w http.ResponseWriter, r *http.Request, id cloud.No
 	}
 }
 
+// known is node for what control does not check itself: a node that was deleted
+// may still have a certificate from before its last renewal.
+func (s *Server) known(h func(w http.ResponseWriter, r *http.Request, id cloud.NodeID)) http.HandlerFunc {
+	return s.node(func(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
+		if err := s.c.KnownNode(r.Context(), id); err != nil {
+			problem(w, err)
+			return
+		}
+		h(w, r, id)
+	})
+}
+
 func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	var in wire.JoinRequest
 	if err := decode(w, r, &in); err != nil {
@@ -193,10 +205,18 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request, id cloud.NodeID) 
 }
 
 func decode(w http.ResponseWriter, r *http.Request, v any) error {
+	if err := limitBody(w); err != nil {
+		return err
+	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(v); err != nil {
 		return cloud.Wrap(cloud.Invalid, err, "the body is no JSON that this controller understands")
 	}
 	return nil
+}
+
+// limitBody bounds the time in which a body must be there.
+func limitBody(w http.ResponseWriter) error {
+	return http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 }
 
 func (s *Server) reply(w http.ResponseWriter, answer any, err error) {
@@ -215,6 +235,8 @@ func statusOf(err error) int {
 	switch cloud.KindOf(err) {
 	case cloud.Invalid:
 		return http.StatusUnprocessableEntity
+	case cloud.TooLarge:
+		return http.StatusRequestEntityTooLarge
 	case cloud.Unauthenticated:
 		return http.StatusUnauthorized
 	case cloud.Denied:

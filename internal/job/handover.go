@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 
 	"atoll/internal/cloud"
@@ -13,104 +12,157 @@ import (
 // maxHandover bounds the jobs of one answer.
 const maxHandover = 512
 
+// handover is the jobs that are being given to an agent.
+type handover struct {
+	jobs   []*cloud.Job // taken from their lanes
+	freed  uint64       // Queue.keysFreed then
+	handed []wire.Job   // those that became the node's
+	left   map[cloud.JobID]*cloud.Job
+}
+
 // pick takes from the lanes what the agent has places for.
-func (q *Queue) pick(s *session) []*cloud.Job {
+func (q *Queue) pick(s *session) *handover {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var out []*cloud.Job
+	h := &handover{freed: q.keysFreed}
+	keys := map[string]bool{}
 	for _, l := range s.lanes {
-		for len(out) < maxHandover && s.places(l) > 0 {
+		for n := l.share(s); n > 0 && len(h.jobs) < maxHandover && s.places(l) > 0; {
 			j := l.pop()
 			if j == nil {
 				break
 			}
+			if j.Key != "" && (keys[j.Key] || l.blocked[j.Key] != nil) {
+				q.block(l, j) // its turn comes when the first of the key has ended
+				continue
+			}
+			keys[j.Key] = true
 			s.take(j.Queue)
-			out = append(out, j)
+			h.jobs = append(h.jobs, j)
+			n--
+		}
+		if l.role && len(l.jobs) > 0 {
+			q.wakeLane(l) // the next one takes its share
 		}
 	}
-	return out
+	return h
 }
 
 // unpick puts picked jobs back after a transaction that failed.
-func (q *Queue) unpick(s *session, picked []*cloud.Job) {
+func (q *Queue) unpick(s *session, h *handover) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, j := range picked {
+	for _, j := range h.jobs {
+		s.give(j.Queue)
 		if l := q.lanes[j.Lane]; l != nil {
 			l.put(j)
 		}
+		for l := range q.keys[j.Key] {
+			q.unblock(l, j.Key)
+			for other := range l.subs {
+				other.retry = true
+			}
+		}
 	}
+	s.retry = true // a wake now would meet the same trouble
 }
 
 // lease makes the picked jobs the node's. Those that are no longer queued, or
 // whose key is held, are left out.
-func (q *Queue) lease(tx *store.Tx, node cloud.NodeID, picked []*cloud.Job) ([]wire.Job, error) {
-	if len(picked) == 0 {
-		return nil, nil
+func (q *Queue) lease(tx *store.Tx, node cloud.NodeID, h *handover) error {
+	h.handed, h.left = nil, nil
+	if len(h.jobs) == 0 {
+		return nil
 	}
 	now, err := tx.Now()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	keys := map[string]bool{}
-	leases := make([]store.Lease, 0, len(picked))
-	for _, j := range picked {
-		if j.Key != "" && keys[j.Key] {
-			continue // its turn comes when the first of the key has ended
-		}
-		keys[j.Key] = true
-		leases = append(leases, store.Lease{ID: j.ID, NodeID: node, Token: j.Token + 1, Attempt: j.Attempt + 1, At: now})
+	leases := make([]store.Lease, len(h.jobs))
+	for i, j := range h.jobs {
+		leases[i] = store.Lease{ID: j.ID, NodeID: node, Token: j.Token + 1, Attempt: j.Attempt + 1, At: now}
 	}
 	ok, err := tx.LeaseJobs(leases)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	handed := make([]wire.Job, 0, len(leases))
-	for _, j := range picked {
+	h.handed = make([]wire.Job, 0, len(leases))
+	var refused []cloud.JobID
+	for _, j := range h.jobs {
 		if !ok[j.ID] {
+			refused = append(refused, j.ID)
 			continue
 		}
 		leased := *j
 		leased.Token++
+		leased.NodeID = node
 		w, err := q.wireJob(tx, &leased)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		handed = append(handed, *w)
+		if w != nil {
+			h.handed = append(h.handed, *w)
+		}
 	}
-	return handed, nil
+	return h.readRefused(tx, refused)
 }
 
-// reblock keeps the keyed jobs that were picked and not handed over until their
-// key is free. The caller holds mu.
-func (q *Queue) reblock(picked []*cloud.Job, handed []wire.Job) {
-	if len(picked) == len(handed) {
+// readRefused reads which of the jobs that were not leased are still queued.
+func (h *handover) readRefused(tx *store.Tx, ids []cloud.JobID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := tx.StillQueued(ids)
+	h.left = make(map[cloud.JobID]*cloud.Job, len(list))
+	for i := range list {
+		h.left[list[i].ID] = &list[i]
+	}
+	return err
+}
+
+// settle puts the jobs that were not handed over where they belong. The caller
+// holds mu.
+func (q *Queue) settle(s *session, h *handover) {
+	if len(h.jobs) == len(h.handed) {
 		return
 	}
-	given := make(map[cloud.JobID]bool, len(handed))
-	for i := range handed {
-		given[handed[i].ID] = true
+	given := make(map[cloud.JobID]bool, len(h.handed))
+	for i := range h.handed {
+		given[h.handed[i].ID] = true
 	}
-	for _, j := range picked {
-		if l := q.lanes[j.Lane]; l != nil && j.Key != "" && !given[j.ID] {
-			l.blocked[j.Key] = append(l.blocked[j.Key], j)
+	for _, j := range h.jobs {
+		if given[j.ID] {
+			continue
+		}
+		s.give(j.Queue)
+		now := h.left[j.ID]
+		switch l := q.lanes[j.Lane]; {
+		case now == nil: // it has ended, or another has it: what waited for it goes on
+			q.freeKey(j.Key)
+		case l != nil && j.Key != "" && now.Token == j.Token && h.freed == q.keysFreed:
+			q.block(l, now)
+		default: // its key became free meanwhile, or it was given back with a newer token
+			q.put(now)
 		}
 	}
 }
 
+// wireJob returns the leased job as its agent gets it, or nil if it cannot run:
+// it has ended then.
 func (q *Queue) wireJob(tx *store.Tx, j *cloud.Job) (*wire.Job, error) {
 	w := &wire.Job{
 		JobRef: wire.JobRef{ID: j.ID, Token: j.Token}, Action: j.Action, Args: j.Args, Queue: j.Queue,
 		TimeoutMS: j.TimeoutMS, RunAs: j.RunAs, Idempotent: j.Idempotent,
 	}
-	if j.ScriptID != "" {
-		sc, err := q.hooks.Script(tx, j.ScriptID)
-		if err != nil {
-			return nil, err
-		}
-		w.Script = sc
+	if j.ScriptID == "" {
+		return w, nil
 	}
-	return w, nil
+	var err error
+	w.Script, err = q.hooks.Script(tx, j.ScriptID)
+	if cloud.Is(err, cloud.NotFound) {
+		return nil, q.end(tx, j, cloud.JobFailed, cloud.UserMessage(err))
+	}
+	return w, err
 }
 
 // wake hands over to a waiting agent. The caller holds mu.
@@ -120,6 +172,24 @@ func (q *Queue) wake(s *session) {
 	}
 	s.pumping = true
 	q.pumps.Go(func() { q.pump(s) })
+}
+
+// wakeIfWork wakes a waiting session for which there may be something to do. The
+// caller holds mu.
+func (q *Queue) wakeIfWork(s *session) {
+	if s.wait == nil {
+		return
+	}
+	if s.hasNews() {
+		q.wake(s)
+		return
+	}
+	for _, l := range s.lanes {
+		if (len(l.jobs) > 0 || l.more) && s.places(l) > 0 {
+			q.wake(s)
+			return
+		}
+	}
 }
 
 // pump answers the session's held exchange with what there is for it.
@@ -138,60 +208,74 @@ func (q *Queue) pump(s *session) {
 		q.log.Error("read queued jobs", "node", s.peer.Node, "err", err)
 		return
 	}
-	picked := q.pick(s)
-	var handed []wire.Job
-	if len(picked) > 0 {
-		err := q.db.Update(ctx, func(tx *store.Tx) (err error) {
+	h := q.pick(s)
+	if len(h.jobs) > 0 {
+		err := q.db.Update(ctx, func(tx *store.Tx) error {
 			if err := q.stillOurs(tx, s); err != nil {
 				return err
 			}
-			handed, err = q.lease(tx, s.peer.Node, picked)
-			return err
+			return q.lease(tx, s.peer.Node, h)
 		})
 		if errors.Is(err, errMoved) {
-			q.unpick(s, picked)
+			q.unpick(s, h)
 			q.leave(s)
 			return
 		}
 		if err != nil {
 			q.log.Error("lease jobs", "node", s.peer.Node, "err", err)
-			q.unpick(s, picked) // the next exchange tries again
+			q.unpick(s, h)
 			return
 		}
 	}
 	q.mu.Lock()
-	q.reblock(picked, handed)
-	a, w := q.answer(s, handed), s.wait
-	if a != nil && w != nil {
-		s.wait = nil
+	q.settle(s, h)
+	s.again = append(s.again, h.handed...)
+	w, a := q.reply(s)
+	if w == nil {
+		q.wakeIfWork(s)
 	}
 	q.mu.Unlock()
-	if a != nil && w != nil {
+	if w != nil {
 		w.Answer(a)
 	}
 }
 
-// finishOf turns a reported result into what is stored, bounded and clean.
-func finishOf(r *wire.Result, now cloud.Time) store.Finish {
-	f := store.Finish{
-		JobRef: store.JobRef(r.JobRef), State: r.State, ExitCode: r.ExitCode, OutputBytes: r.OutputBytes,
-		Output: Clean(r.Output, cloud.MaxInlineResult), Error: Clean(r.Error, 1024), Simulated: r.Simulated,
-		StartedAt: r.StartedAt, FinishedAt: now,
-	}
-	if !f.State.Final() {
-		f.State, f.Error = cloud.JobFailed, "the agent reported the state "+Clean(string(r.State), 40)
-	}
-	if len(r.Result) > 0 && len(r.Result) <= cloud.MaxInlineResult && json.Valid(r.Result) {
-		f.Result = Clean(string(r.Result), cloud.MaxInlineResult)
-	}
-	if len(r.Stats) > 0 {
-		stats := r.Stats
-		if len(stats) > 100 {
-			stats = stats[:100]
+// reply takes the waiting exchange of the session and the answer to it, if there
+// is something to say. What a session has to say that a newer one replaced, the
+// newer one says. The caller holds mu and, unless the hold is over, io.
+func (q *Queue) reply(s *session) (Waiter, *wire.Answer) {
+	if now := q.sessions[s.peer.Node]; now != s {
+		if now != nil {
+			now.again = append(now.again, s.again...)
+			s.again = nil
+			q.wake(now)
 		}
-		if b, err := json.Marshal(stats); err == nil {
-			f.Stats = string(b)
-		}
+		return nil, nil
 	}
-	return f
+	if s.wait == nil || !s.hasNews() {
+		return nil, nil
+	}
+	w := s.wait
+	s.wait = nil
+	return w, q.answer(s)
+}
+
+// hasNews reports whether there is something that an agent is told at once.
+func (s *session) hasNews() bool {
+	return len(s.again) > 0 || len(s.cancels) > 0 || len(s.streams) > 0 || s.resend || len(s.forget) > maxForget
+}
+
+// maxForget is how many results an agent keeps at most for want of an answer.
+const maxForget = 4096
+
+// answer makes the next answer. The caller holds mu.
+func (q *Queue) answer(s *session) *wire.Answer {
+	s.number++
+	a := &wire.Answer{Number: s.number, Jobs: s.again, Cancel: s.cancels, Streams: s.streams, Forget: s.forget, Resend: s.resend}
+	s.again, s.cancels, s.streams, s.forget, s.resend = nil, nil, nil, nil, false
+	if !s.told {
+		a.Trust = q.hooks.Trust
+	}
+	s.sent = append(s.sent, a)
+	return a
 }

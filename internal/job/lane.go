@@ -2,42 +2,56 @@ package job
 
 import (
 	"container/heap"
-	"context"
+	"sort"
 
 	"atoll/internal/cloud"
-	"atoll/internal/store"
-	"atoll/internal/wire"
 )
 
-// laneWindow is how many jobs of a lane are kept in memory; the others are read
-// when these are gone.
+// laneWindow is how many jobs of a lane are read into memory; the others are
+// read when these are gone. Up to twice as many may be there, and as many that
+// wait for their key.
 const laneWindow = 1000
 
 // lane is one line of queued jobs: a node's queue, or a role's in a location.
+// Queue.mu guards it.
 type lane struct {
 	name  string
 	queue string
 	role  bool // any session of the role may take from it, into free places only
-	jobs  jobHeap
-	ids   map[cloud.JobID]bool
-	more  bool // the store has jobs that are not in memory
 	subs  map[*session]bool
+	jobs  jobHeap
+	ids   map[cloud.JobID]*cloud.Job // those in jobs and in blocked
+	// more says that the store may have queued jobs that are not in memory: any
+	// that do not go before bound, or just any if bound is nil.
+	more  bool
+	bound *cloud.Job
 	// blocked are jobs whose key another job holds, by key.
-	blocked map[string][]*cloud.Job
+	blocked  map[string]*blockedKey
+	nBlocked int
+	used     bool // since the last sweep
 }
 
-// jobHeap orders by priority, then by id, which is the time of creation.
+// blockedKey is the jobs of a lane that wait for one key.
+type blockedKey struct {
+	jobs []*cloud.Job
+	more bool // the store may have others
+}
+
+// before reports whether a goes before b: by priority, then by id, which is the
+// time of creation.
+func before(a, b *cloud.Job) bool {
+	if a.Priority != b.Priority {
+		return a.Priority > b.Priority
+	}
+	return a.ID < b.ID
+}
+
 type jobHeap []*cloud.Job
 
-func (h jobHeap) Len() int { return len(h) }
-func (h jobHeap) Less(i, j int) bool {
-	if h[i].Priority != h[j].Priority {
-		return h[i].Priority > h[j].Priority
-	}
-	return h[i].ID < h[j].ID
-}
-func (h jobHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *jobHeap) Push(x any)   { *h = append(*h, x.(*cloud.Job)) }
+func (h jobHeap) Len() int           { return len(h) }
+func (h jobHeap) Less(i, j int) bool { return before(h[i], h[j]) }
+func (h jobHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *jobHeap) Push(x any)        { *h = append(*h, x.(*cloud.Job)) }
 func (h *jobHeap) Pop() any {
 	old := *h
 	j := old[len(old)-1]
@@ -46,68 +60,35 @@ func (h *jobHeap) Pop() any {
 	return j
 }
 
-// lane returns the lane, made anew with the question to the store still open:
-// jobs may wait there since before this controller started.
-func (q *Queue) lane(name, queue string, role bool) *lane {
-	l := q.lanes[name]
-	if l == nil {
-		l = &lane{name: name, queue: queue, role: role, ids: map[cloud.JobID]bool{}, subs: map[*session]bool{}, blocked: map[string][]*cloud.Job{}, more: true}
-		q.lanes[name] = l
-	}
-	return l
-}
-
-// push puts queued jobs into their lanes, if anyone here serves them, and wakes
-// the sessions that can take them.
-func (q *Queue) push(jobs []*cloud.Job) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, j := range jobs {
-		l := q.lanes[j.Lane]
-		if l == nil {
-			l = q.adopt(j)
-		}
-		if l == nil {
-			continue // no agent of ours serves it; it is in the store
-		}
-		l.put(j)
-		q.wakeLane(l)
-	}
-}
-
-// adopt makes the lane of a queue that no job of these sessions was in before.
-func (q *Queue) adopt(j *cloud.Job) *lane {
-	if s := q.sessions[j.TargetNode]; j.TargetNode != "" {
-		if s == nil {
-			return nil
-		}
-		return q.subscribe(s, j.Lane, j.Queue, false)
-	}
-	var l *lane
-	for _, s := range q.sessions {
-		if s.serves(j.TargetRole, j.TargetLocation) {
-			l = q.subscribe(s, j.Lane, j.Queue, true)
-		}
-	}
-	return l
-}
-
-func (q *Queue) subscribe(s *session, name, queue string, role bool) *lane {
-	l := q.lane(name, queue, role)
-	l.subs[s] = true
-	s.lanes[name] = l
-	return l
-}
-
+// put takes a queued job into the lane, unless it comes with a later reading of
+// the store: newer jobs must not overtake those that are only there.
 func (l *lane) put(j *cloud.Job) {
-	switch {
-	case l.ids[j.ID]:
-	case len(l.jobs) >= laneWindow:
-		l.more = true
-	default:
-		l.ids[j.ID] = true
-		heap.Push(&l.jobs, j)
+	l.used = true
+	if old := l.ids[j.ID]; old != nil {
+		if j.Token > old.Token { // it was leased meanwhile and given back
+			*old = *j
+		}
+		return
 	}
+	if l.more && (l.bound == nil || !before(j, l.bound)) {
+		return
+	}
+	l.ids[j.ID] = j
+	heap.Push(&l.jobs, j)
+	if len(l.jobs) > 2*laneWindow {
+		sort.Sort(l.jobs) // a sorted slice is a heap
+		l.cut(laneWindow)
+	}
+}
+
+// cut forgets the jobs from the nth on, which is the bound then. The jobs are sorted.
+func (l *lane) cut(n int) {
+	l.more, l.bound = true, l.jobs[n]
+	for i, j := range l.jobs[n:] {
+		delete(l.ids, j.ID)
+		l.jobs[n+i] = nil
+	}
+	l.jobs = l.jobs[:n]
 }
 
 func (l *lane) pop() *cloud.Job {
@@ -119,131 +100,88 @@ func (l *lane) pop() *cloud.Job {
 	return j
 }
 
-// freeKey puts the jobs that waited for the ended job's key back into their lanes.
-func (q *Queue) freeKey(done *cloud.Job) {
-	if done.Key == "" {
+// filled takes in what was read from the store into the empty lane. Jobs that
+// were put meanwhile stay only if they go before the last one read of many.
+func (l *lane) filled(jobs []cloud.Job) {
+	for i := range jobs {
+		l.put(&jobs[i])
+	}
+	if len(jobs) < laneWindow {
 		return
 	}
-	for _, l := range q.lanes {
-		list := l.blocked[done.Key]
-		if len(list) == 0 {
-			continue
+	last := &jobs[len(jobs)-1]
+	if l.more && l.bound != nil && !before(last, l.bound) {
+		return
+	}
+	l.more, l.bound = true, last
+	sort.Sort(l.jobs)
+	n := sort.Search(len(l.jobs), func(i int) bool { return before(last, l.jobs[i]) })
+	if n < len(l.jobs) {
+		l.cut(n)
+	}
+}
+
+// reread makes the next reading of the store find all of the lane's jobs.
+func (l *lane) reread() { l.more, l.bound = true, nil }
+
+// block keeps a job until its key is free.
+func (q *Queue) block(l *lane, j *cloud.Job) {
+	b := l.blocked[j.Key]
+	if b == nil {
+		b = &blockedKey{}
+		l.blocked[j.Key] = b
+		if q.keys[j.Key] == nil {
+			q.keys[j.Key] = map[*lane]bool{}
 		}
-		delete(l.blocked, done.Key)
-		for _, j := range list {
-			l.put(j)
-		}
+		q.keys[j.Key][l] = true
+	}
+	if l.nBlocked >= laneWindow {
+		b.more = true // it is read again when the key is free
+		return
+	}
+	l.ids[j.ID] = j
+	l.nBlocked++
+	b.jobs = append(b.jobs, j)
+}
+
+// freeKey puts the jobs that waited for the key back into their lanes.
+func (q *Queue) freeKey(key string) {
+	if key == "" {
+		return
+	}
+	q.keysFreed++
+	for l := range q.keys[key] {
+		q.unblock(l, key)
 		q.wakeLane(l)
 	}
 }
 
-// wakeLane wakes the session of a node's lane, or of a role's lane the waiting
-// one with the most free places.
-func (q *Queue) wakeLane(l *lane) {
-	var best *session
-	for s := range l.subs {
-		if s.wait == nil || s.places(l) == 0 {
-			continue
-		}
-		if best == nil || s.places(l) > best.places(l) {
-			best = s
-		}
+func (q *Queue) unblock(l *lane, key string) {
+	b := l.blocked[key]
+	if b == nil {
+		return
 	}
-	if best != nil {
-		q.wake(best)
+	delete(l.blocked, key)
+	delete(q.keys[key], l)
+	if len(q.keys[key]) == 0 {
+		delete(q.keys, key)
+	}
+	l.nBlocked -= len(b.jobs)
+	for _, j := range b.jobs {
+		delete(l.ids, j.ID)
+		l.put(j)
+	}
+	if b.more {
+		l.reread()
 	}
 }
 
-// refill reads the next jobs of lanes that ran empty. The caller does not hold mu.
-func (q *Queue) refill(ctx context.Context, s *session) error {
-	q.mu.Lock()
-	var empty []*lane
-	for _, l := range s.lanes {
-		if l.more && len(l.jobs) == 0 && s.places(l) > 0 {
-			empty = append(empty, l)
-			l.more = false // a push meanwhile may set it again
-		}
-	}
-	q.mu.Unlock()
-	for _, l := range empty {
-		var jobs []cloud.Job
-		err := q.db.View(ctx, func(tx *store.Tx) (err error) {
-			jobs, err = tx.QueuedJobs(l.name, laneWindow)
-			return err
-		})
-		q.mu.Lock()
-		if err != nil {
-			l.more = true
-			q.mu.Unlock()
-			return err
-		}
-		if len(jobs) == laneWindow {
-			l.more = true
-		}
-		for i := range jobs {
-			l.put(&jobs[i])
-		}
-		q.mu.Unlock()
-	}
-	return nil
-}
-
-// Reload looks for what other controllers committed: queued jobs, keys given
-// free, and cancels of jobs that our agents have. It is called after a
-// notification of the database.
-func (q *Queue) Reload(ctx context.Context) error {
-	var names []string
-	var cancels []cloud.Job
-	err := q.db.View(ctx, func(tx *store.Tx) (err error) {
-		if names, err = tx.QueuedLanes(); err != nil {
-			return err
-		}
-		cancels, err = tx.CancelsAsked()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	q.unblock()
+// unblockAll tries the jobs that wait for a key again, for keys that another
+// controller's agent gave free.
+func (q *Queue) unblockAll() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, name := range names {
-		l := q.lanes[name]
-		if l == nil {
-			l = q.adopt(laneJob(name))
-		}
-		if l != nil {
-			l.more = true
-			q.wakeLane(l)
-		}
-	}
-	asked := make(map[wire.JobRef]bool, len(cancels))
-	for i := range cancels {
-		ref, s := wire.JobRef{ID: cancels[i].ID, Token: cancels[i].Token}, q.sessions[cancels[i].NodeID]
-		if s == nil {
-			continue
-		}
-		if asked[ref] = true; !q.asked[ref] {
-			s.cancels = append(s.cancels, ref)
-			q.wake(s)
-		}
-	}
-	q.asked = asked
-	return nil
-}
-
-// unblock tries the jobs that wait for a key again, for keys that another
-// controller's agent gave free. They are read anew: another controller may have
-// handed them over.
-func (q *Queue) unblock() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, l := range q.lanes {
-		if len(l.blocked) == 0 {
-			continue
-		}
-		clear(l.blocked)
-		l.more = true
-		q.wakeLane(l)
+	for key := range q.keys {
+		q.freeKey(key)
 	}
 }

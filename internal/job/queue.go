@@ -34,26 +34,34 @@ type Hooks struct {
 
 // Queue is the dispatcher of one controller. It is safe for concurrent use.
 type Queue struct {
+	// Hold is how long an exchange is held at most; set before Run. Agents count
+	// on no more than wire.HoldSeconds.
+	Hold time.Duration
+
 	db    *store.DB
 	me    cloud.ControllerID
 	log   *slog.Logger
 	hooks Hooks
 
-	mu       sync.Mutex
-	lanes    map[string]*lane
-	sessions map[cloud.NodeID]*session
-	seen     map[cloud.NodeID]cloud.Time // heard since the last flush
-	asked    map[wire.JobRef]bool        // cancels of others that the sessions were told
-	waiters  Waiters[cloud.JobID]
-	pumps    sync.WaitGroup
-	closed   bool
+	mu        sync.Mutex
+	lanes     map[string]*lane
+	keys      map[string]map[*lane]bool // the lanes in which jobs wait for the key
+	keysFreed uint64                    // how often a key became free
+	sessions  map[cloud.NodeID]*session
+	seen      map[cloud.NodeID]cloud.Time // heard since the last flush
+	asked     map[wire.JobRef]bool        // cancels of others that the sessions were told
+	waiters   Waiters[cloud.JobID]
+	pumps     sync.WaitGroup
+	closed    bool
 }
 
 // NewQueue returns a queue over the store; call Run to start it.
 func NewQueue(db *store.DB, me cloud.ControllerID, log *slog.Logger, hooks Hooks) *Queue {
 	return &Queue{
-		db: db, me: me, log: log, hooks: hooks,
+		Hold: wire.HoldSeconds * time.Second,
+		db:   db, me: me, log: log, hooks: hooks,
 		lanes:    map[string]*lane{},
+		keys:     map[string]map[*lane]bool{},
 		sessions: map[cloud.NodeID]*session{},
 		seen:     map[cloud.NodeID]cloud.Time{},
 	}
@@ -75,8 +83,11 @@ func (q *Queue) Run(ctx context.Context) error {
 		if n%5 == 0 {
 			q.flushSeen(ctx)
 		}
+		if n%60 == 0 {
+			q.sweep(cloud.Now().Add(-gone))
+		}
 		if n%10 == 0 {
-			q.unblock()
+			q.unblockAll()
 			if err := q.expire(ctx); err != nil && ctx.Err() == nil {
 				q.log.Error("free jobs of silent nodes", "err", err)
 			}
@@ -105,7 +116,8 @@ func (q *Queue) stop() {
 // Add inserts jobs in the caller's transaction; they are handed out once it is
 // committed. A job with Supersede cancels the queued ones of its key.
 func (q *Queue) Add(tx *store.Tx, jobs ...*cloud.Job) error {
-	for _, j := range jobs {
+	rest := jobs
+	for i, j := range jobs {
 		if j.ID == "" {
 			j.ID = cloud.NewID[cloud.JobID]()
 		}
@@ -113,13 +125,20 @@ func (q *Queue) Add(tx *store.Tx, jobs ...*cloud.Job) error {
 		if err := j.Validate(); err != nil {
 			return err
 		}
-		if j.Supersede && j.Key != "" {
-			if err := q.supersede(tx, j); err != nil {
-				return err
-			}
+		if !j.Supersede || j.Key == "" {
+			continue
+		}
+		// Those before it in the same call may be what it supersedes.
+		before := rest[:len(rest)-(len(jobs)-i)]
+		if err := tx.InsertJobs(before); err != nil {
+			return err
+		}
+		rest = rest[len(before):]
+		if err := q.supersede(tx, j); err != nil {
+			return err
 		}
 	}
-	if err := tx.InsertJobs(jobs); err != nil {
+	if err := tx.InsertJobs(rest); err != nil {
 		return err
 	}
 	tx.Notify()
@@ -133,41 +152,54 @@ func (q *Queue) supersede(tx *store.Tx, newer *cloud.Job) error {
 		return err
 	}
 	for i := range older {
-		if err := q.cancelQueued(tx, &older[i], "superseded by job "+string(newer.ID)); err != nil {
+		if _, err := q.cancelQueued(tx, &older[i], "superseded by job "+string(newer.ID)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (q *Queue) cancelQueued(tx *store.Tx, j *cloud.Job, why string) error {
-	ok, err := tx.CancelQueued(j.ID, cloud.JobCanceled, why)
-	if err != nil || !ok {
-		return err
-	}
-	j.State, j.Error = cloud.JobCanceled, why
-	return q.finished(tx, []cloud.Job{*j})
-}
-
 // Cancel ends a queued job at once and asks the agent of a held one to end it.
 // A finished job is a Conflict.
 func (q *Queue) Cancel(tx *store.Tx, id cloud.JobID, why string) error {
-	j, err := tx.Job(id)
-	if err != nil {
-		return err
+	for {
+		j, err := tx.Job(id)
+		if err != nil {
+			return err
+		}
+		if j.State.Final() {
+			return cloud.StateErrorf(string(j.State), "job %s has ended already (%s)", id, j.State)
+		}
+		done := false
+		if j.State == cloud.JobQueued {
+			done, err = q.cancelQueued(tx, j, why)
+		} else {
+			done, err = q.cancelHeld(tx, j)
+		}
+		if done || err != nil {
+			return err
+		}
+		// On PostgreSQL another transaction took it on between the two statements.
 	}
-	switch {
-	case j.State.Final():
-		return cloud.StateErrorf(string(j.State), "job %s has ended already (%s)", id, j.State)
-	case j.State == cloud.JobQueued:
-		return q.cancelQueued(tx, j, why)
+}
+
+func (q *Queue) cancelQueued(tx *store.Tx, j *cloud.Job, why string) (bool, error) {
+	ok, err := tx.CancelQueued(j.ID, cloud.JobCanceled, why)
+	if err != nil || !ok {
+		return false, err
 	}
-	if err := tx.AskCancel(id); err != nil {
-		return err
+	j.State, j.Error = cloud.JobCanceled, why
+	return true, q.finished(tx, []cloud.Job{*j})
+}
+
+func (q *Queue) cancelHeld(tx *store.Tx, j *cloud.Job) (bool, error) {
+	ok, err := tx.AskCancel(j.ID)
+	if err != nil || !ok {
+		return false, err
 	}
 	tx.Notify()
 	tx.OnCommit(func() { q.tellCancel(j.NodeID, wire.JobRef{ID: j.ID, Token: j.Token}) })
-	return nil
+	return true, nil
 }
 
 func (q *Queue) tellCancel(node cloud.NodeID, ref wire.JobRef) {
@@ -220,7 +252,7 @@ func (q *Queue) finished(tx *store.Tx, done []cloud.Job) error {
 		defer q.mu.Unlock()
 		for i := range done {
 			q.waiters.End(done[i].ID)
-			q.freeKey(&done[i])
+			q.freeKey(done[i].Key)
 		}
 	})
 	return nil
@@ -277,88 +309,5 @@ func (q *Queue) flushSeen(ctx context.Context) {
 	})
 	if err != nil && ctx.Err() == nil {
 		q.log.Error("record which nodes were heard", "err", err)
-	}
-}
-
-// silentAfter is how long a node may be silent before jobs that another node may
-// take are taken from it; lostAfter is added to a job's timeout before one that
-// only this node can finish is given up.
-const (
-	silentAfter = 2 * time.Minute
-	lostAfter   = 5 * time.Minute
-)
-
-// expire frees or gives up the jobs of nodes that are silent.
-func (q *Queue) expire(ctx context.Context) error {
-	var again []*cloud.Job
-	err := q.db.Update(ctx, func(tx *store.Tx) error {
-		again = nil
-		now, err := tx.Now()
-		if err != nil {
-			return err
-		}
-		held, err := tx.HeldBySilent(now.Add(-silentAfter), 200)
-		if err != nil {
-			return err
-		}
-		for i := range held {
-			j := &held[i]
-			switch {
-			case j.TargetRole != "" && j.Idempotent && j.Attempt < j.MaxAttempts:
-				if err := tx.RequeueJobs([]store.JobRef{{ID: j.ID, Token: j.Token}}); err != nil {
-					return err
-				}
-				j.State = cloud.JobQueued
-				again = append(again, j)
-			case j.LeasedAt.Add(j.Timeout()+lostAfter) < now:
-				if err := q.lose(tx, j, "its node is silent"); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		q.push(again)
-	}
-	return err
-}
-
-// lose ends a held job that its agent does not know, or puts it back if it may
-// run again.
-func (q *Queue) lose(tx *store.Tx, j *cloud.Job, why string) error {
-	if j.Idempotent && j.Attempt < j.MaxAttempts && !j.CancelAsked {
-		if err := tx.RequeueJobs([]store.JobRef{{ID: j.ID, Token: j.Token}}); err != nil {
-			return err
-		}
-		back := *j
-		back.State, back.NodeID = cloud.JobQueued, ""
-		tx.OnCommit(func() { q.push([]*cloud.Job{&back}) })
-		return nil
-	}
-	now, err := tx.Now()
-	if err != nil {
-		return err
-	}
-	state := cloud.JobLost
-	if j.CancelAsked {
-		state = cloud.JobCanceled
-	}
-	done, err := tx.FinishJobs([]store.Finish{{
-		JobRef: store.JobRef{ID: j.ID, Token: j.Token}, State: state, Error: "the agent lost it: " + why, FinishedAt: now,
-	}})
-	if err != nil {
-		return err
-	}
-	return q.finished(tx, done)
-}
-
-// Forget ends the session of a node that was deleted.
-func (q *Queue) Forget(node cloud.NodeID) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if s := q.sessions[node]; s != nil {
-		q.drop(s)
-		delete(q.sessions, node)
 	}
 }

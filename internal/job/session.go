@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,32 +29,33 @@ type Peer struct {
 	Resend   bool // the agent is asked for its facts and inventory
 }
 
-// session is what this controller knows of one connected agent.
+// session is what this controller knows of one connected agent. Queue.mu guards
+// all but io and synced, which io guards.
 type session struct {
 	peer   Peer
 	id     string
-	io     sync.Mutex // one exchange or hand-over at a time
+	io     sync.Mutex // one exchange or hand-over at a time; taken before mu
+	newest int64      // number of the newest exchange
 	number int64      // of the newest answer
-	sent   []handover // answers not yet acknowledged
-	free   map[string]int
-	room   int
-	lanes  map[string]*lane
-	// What the next answer carries besides jobs.
+	// sent are the answers that the agent has not confirmed. What it did not get
+	// is said again.
+	sent  []*wire.Answer
+	free  map[string]int
+	room  int
+	lanes map[string]*lane
+	// What the next answer carries.
+	again   []wire.Job // leased to the node
 	cancels []wire.JobRef
 	streams []wire.StreamOpen
 	forget  []wire.JobRef
-	again   []wire.Job // to be sent once more
 	wait    Waiter
-	since   time.Time // when wait began
-	synced  time.Time // when the store's held jobs were last compared with the agent's
+	since   time.Time  // when wait began
+	heard   cloud.Time // when the agent last said something
+	synced  time.Time  // when the store's held jobs were last compared with the agent's
 	pumping bool
 	resend  bool // the agent is asked for its facts and inventory
+	retry   bool // a hand-over failed for want of the store; the next tick tries again
 	told    bool // the agent has the keys that sign scripts
-}
-
-type handover struct {
-	number int64
-	jobs   []wire.Job
 }
 
 func (s *session) serves(role cloud.Role, location cloud.LocationID) bool {
@@ -77,152 +77,226 @@ func (s *session) freeIn(queue string) int {
 	return s.free["*"]
 }
 
-// take counts a job that is given to the agent.
-func (s *session) take(queue string) {
-	s.room = max(0, s.room-1)
+// take counts a job that is given to the agent, give one that is not after all.
+func (s *session) take(queue string) { s.count(queue, -1) }
+func (s *session) give(queue string) { s.count(queue, 1) }
+
+func (s *session) count(queue string, n int) {
+	s.room += n
 	if s.free == nil {
 		s.free = map[string]int{}
 	}
-	s.free[queue] = s.freeIn(queue) - 1
+	s.free[queue] = s.freeIn(queue) + n
 }
 
-// resync compares the store's held jobs with the agent's once a minute, for
-// hand-overs that were cut in a way that neither side saw.
+// resyncEvery is how often the store's held jobs are compared with the agent's,
+// for hand-overs that were cut in a way that neither side saw.
 const resyncEvery = time.Minute
 
+// report is one exchange on its way into the store.
+type report struct {
+	x     *wire.Exchange
+	s     *session
+	fresh bool // the first of its session, or of this controller
+	late  bool // a newer one was taken already: what it reports counts, what it asks for does not
+	sync  bool
+	acks  []store.JobRef
+	again []wire.Job     // handed over in answers that the agent did not get
+	lost  []*wire.Answer // these answers
+	logs  []wire.LogChunk
+}
+
 // Exchange takes what an agent says and answers at once or when there is
-// something to say, at the latest after wire.HoldSeconds. With an error nothing
-// was taken and w is not used; the agent sends the same again.
+// something to say, at the latest after Hold. With an error nothing was taken
+// and w is not used; the agent sends the same again.
 func (q *Queue) Exchange(ctx context.Context, p Peer, x *wire.Exchange, w Waiter) error {
-	s, fresh, err := q.session(ctx, p, x)
-	if err != nil {
-		return err
+	s, replaced := q.session(p, x)
+	if replaced != nil {
+		replaced.Drop()
 	}
 	s.io.Lock()
 	defer s.io.Unlock()
-	for _, c := range x.Logs {
-		if err := q.hooks.StoreLog(ctx, c); err != nil {
-			return err
-		}
-	}
-	q.mu.Lock()
-	s.free, s.room = x.Free, x.Room
-	if s.free == nil {
-		s.free = map[string]int{}
-	}
-	acks, again := s.acknowledge(x)
-	for _, j := range again {
-		s.take(j.Queue)
-	}
-	if s.wait != nil { // the agent has something to say before its held exchange ended
-		old := s.wait
-		s.wait = nil
-		defer old.Drop()
-	}
-	sync := fresh || time.Since(s.synced) > resyncEvery
-	q.seen[p.Node] = cloud.Now()
-	s.resend = s.resend || p.Resend
-	q.mu.Unlock()
-
-	if err := q.refill(ctx, s); err != nil {
+	r, older, err := q.begin(s, p, x)
+	if err != nil {
 		return err
 	}
-	picked := q.pick(s)
-	var handed []wire.Job
-	err = q.db.Update(ctx, func(tx *store.Tx) error {
-		handed = nil
-		if err := q.stillOurs(tx, s); err != nil {
-			return err
-		}
-		if err := q.takeReport(tx, x, acks); err != nil {
-			return err
-		}
-		if sync {
-			lost, err := q.compare(tx, p.Node, x, s)
-			if err != nil {
+	if older != nil {
+		defer older.Drop()
+	}
+	if err := q.storeLogs(ctx, p.Node, r); err != nil {
+		return err
+	}
+	h := &handover{}
+	if !r.late {
+		if r.fresh {
+			if err := q.findLanes(ctx, s); err != nil {
 				return err
 			}
-			again = lost
 		}
-		handed, err = q.lease(tx, p.Node, picked)
-		return err
+		if err := q.refill(ctx, s); err != nil {
+			return err
+		}
+		h = q.pick(s)
+	}
+	var again []wire.Job
+	err = q.db.Update(ctx, func(tx *store.Tx) (err error) {
+		if !r.fresh {
+			if err := q.stillOurs(tx, s); err != nil {
+				return err
+			}
+		}
+		if again, err = q.take(tx, r); err != nil {
+			return err
+		}
+		return q.lease(tx, p.Node, h)
 	})
 	if err != nil {
-		q.unpick(s, picked)
+		q.unpick(s, h)
 		if errors.Is(err, errMoved) { // it was at another controller and is back
 			q.leave(s)
 			return q.Exchange(ctx, p, x, w)
 		}
 		return err
 	}
-	for _, c := range x.Logs {
+	for _, c := range r.logs {
 		q.hooks.LogStored(c)
 	}
-	q.mu.Lock()
-	if sync {
-		s.synced = time.Now()
-		s.sent = nil
-	}
-	for _, r := range x.Results {
-		s.forget = append(s.forget, r.JobRef)
-	}
-	s.again = append(s.again, again...)
-	q.reblock(picked, handed)
-	a := q.answer(s, handed)
-	if a == nil && !q.closed {
-		s.wait, s.since = w, time.Now()
-		q.wakeIfWork(s)
-		q.mu.Unlock()
-		return nil
-	}
-	q.mu.Unlock()
-	if a == nil {
-		w.Drop()
-		return nil
-	}
-	w.Answer(a)
+	q.finish(r, h, again, w)
 	return nil
 }
 
 // session returns the agent's session, a fresh one if the agent or this
-// controller started anew.
-func (q *Queue) session(ctx context.Context, p Peer, x *wire.Exchange) (*session, bool, error) {
+// controller started anew, and then the exchange that the older one held.
+func (q *Queue) session(p Peer, x *wire.Exchange) (s *session, replaced Waiter) {
 	q.mu.Lock()
-	s := q.sessions[p.Node]
-	q.mu.Unlock()
+	defer q.mu.Unlock()
+	s = q.sessions[p.Node]
 	if s != nil && s.id == x.Session {
+		return s, nil
+	}
+	if s != nil {
+		replaced = q.drop(s)
+	}
+	s = &session{peer: p, id: x.Session, number: x.Answer, heard: cloud.Now(), lanes: map[string]*lane{}}
+	q.sessions[p.Node] = s
+	q.subscribeAll(s, nil)
+	return s, replaced
+}
+
+// begin notes what the exchange says of the agent, and returns the older
+// exchange that this one replaces. The caller holds io.
+func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.sessions[p.Node] != s {
+		return nil, nil, cloud.Errorf(cloud.Unavailable, "the agent of node %s was started anew, or the node was deleted", p.Node)
+	}
+	s.heard = cloud.Now()
+	q.seen[p.Node] = s.heard
+	r := &report{x: x, s: s, fresh: s.synced.IsZero(), late: x.Number < s.newest}
+	if r.late {
+		return r, nil, nil
+	}
+	s.newest = x.Number
+	s.resend = s.resend || p.Resend
+	r.sync = r.fresh || time.Since(s.synced) > resyncEvery
+	if !slices.Equal(s.peer.Roles, p.Roles) || s.peer.Location != p.Location {
 		s.peer = p
-		return s, s.synced.IsZero(), nil
+		q.subscribeAll(s, nil)
 	}
-	err := q.db.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.HoldNode(p.Node, q.me, x.Session)
-		return err
-	})
+	s.free, s.room = x.Free, x.Room
+	r.acknowledge()
+	for _, j := range r.again {
+		s.take(j.Queue)
+	}
+	old := s.wait
+	s.wait = nil
+	return r, old, nil
+}
+
+// acknowledge finds the jobs that the agent confirms to have, and the answers
+// that it did not get.
+func (r *report) acknowledge() {
+	ended := make(map[wire.JobRef]bool, len(r.x.Results))
+	for i := range r.x.Results {
+		ended[r.x.Results[i].JobRef] = true
+	}
+	for _, a := range r.s.sent {
+		got := a.Number <= r.x.Answer
+		if !got {
+			r.lost = append(r.lost, a)
+		}
+		for _, j := range a.Jobs {
+			switch {
+			case ended[j.JobRef]:
+			case got:
+				r.acks = append(r.acks, store.JobRef(j.JobRef))
+			default:
+				r.again = append(r.again, j)
+			}
+		}
+	}
+}
+
+// findLanes gives a fresh session the lanes in which jobs wait. Jobs that come
+// from now on are put into its lanes, as the session is known.
+func (q *Queue) findLanes(ctx context.Context, s *session) error {
+	var names []string
+	err := q.db.View(ctx, func(tx *store.Tx) (err error) { names, err = tx.QueuedLanes(); return err })
 	if err != nil {
-		return nil, false, err
-	}
-	var waiting []string
-	if err := q.db.View(ctx, func(tx *store.Tx) (err error) { waiting, err = tx.QueuedLanes(); return err }); err != nil {
-		return nil, false, err
+		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if old := q.sessions[p.Node]; old != nil {
-		q.drop(old)
+	if q.sessions[s.peer.Node] == s {
+		q.subscribeAll(s, names)
 	}
-	s = &session{peer: p, id: x.Session, number: x.Answer, lanes: map[string]*lane{}}
-	q.sessions[p.Node] = s
-	for _, name := range waiting {
-		if j := laneJob(name); j.TargetNode == p.Node || j.TargetRole != "" && s.serves(j.TargetRole, j.TargetLocation) {
-			q.subscribe(s, name, j.Queue, j.TargetRole != "")
-		}
+	return nil
+}
+
+// finish answers the exchange that was taken, or lets it wait.
+func (q *Queue) finish(r *report, h *handover, again []wire.Job, w Waiter) {
+	s := r.s
+	q.mu.Lock()
+	for i := range r.x.Results {
+		s.forget = append(s.forget, r.x.Results[i].JobRef)
 	}
-	for _, l := range q.lanes { // role lanes that are there already
-		if j := laneJob(l.name); l.role && s.serves(j.TargetRole, j.TargetLocation) {
-			q.subscribe(s, l.name, l.queue, true)
-		}
+	if r.late {
+		q.wakeIfWork(s)
+		q.mu.Unlock()
+		w.Drop()
+		return
 	}
-	return s, true, nil
+	for _, a := range r.lost {
+		s.cancels = append(s.cancels, a.Cancel...)
+		s.streams = append(s.streams, a.Streams...)
+		s.forget = append(s.forget, a.Forget...)
+	}
+	for _, a := range s.sent {
+		s.told = s.told || len(a.Trust) > 0 && a.Number <= r.x.Answer
+	}
+	s.sent = nil
+	if r.sync {
+		s.synced = time.Now()
+	}
+	q.settle(s, h)
+	s.again = append(append(s.again, again...), h.handed...)
+	s.wait, s.since = w, time.Now()
+	to, a := q.reply(s)
+	switch {
+	case to != nil:
+	case q.sessions[s.peer.Node] != s, q.closed:
+		s.wait = nil
+		q.mu.Unlock()
+		w.Drop()
+		return
+	default:
+		q.wakeIfWork(s)
+	}
+	q.mu.Unlock()
+	if to != nil {
+		to.Answer(a)
+	}
 }
 
 // errMoved says that the agent of a session talks to another controller now.
@@ -245,179 +319,50 @@ func (q *Queue) stillOurs(tx *store.Tx, s *session) error {
 func (q *Queue) leave(s *session) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.sessions[s.peer.Node] == s {
-		q.drop(s)
-		delete(q.sessions, s.peer.Node)
+	if q.sessions[s.peer.Node] != s {
+		return
 	}
-}
-
-// laneJob reads a lane's name back (cloud.LaneOf).
-func laneJob(name string) *cloud.Job {
-	where, queue, _ := strings.Cut(name, ":")
-	j := &cloud.Job{Queue: queue, Lane: name}
-	if role, location, ok := strings.Cut(where, "@"); ok {
-		j.TargetRole, j.TargetLocation = cloud.Role(role), cloud.LocationID(location)
-	} else {
-		j.TargetNode = cloud.NodeID(where)
-	}
-	return j
-}
-
-// drop forgets a session that a newer one replaces. The caller holds mu.
-func (q *Queue) drop(s *session) {
-	for name, l := range s.lanes {
-		delete(l.subs, s)
-		if !l.role {
-			delete(q.lanes, name)
-		}
-	}
-	if s.wait != nil {
-		w := s.wait
-		s.wait = nil
+	delete(q.sessions, s.peer.Node)
+	if w := q.drop(s); w != nil && !q.closed {
 		q.pumps.Go(w.Drop)
 	}
 }
 
-// acknowledge returns the jobs that the agent confirms to have, and those of
-// answers that it did not get. The caller holds mu.
-func (s *session) acknowledge(x *wire.Exchange) (acks []store.JobRef, again []wire.Job) {
-	ended := make(map[wire.JobRef]bool, len(x.Results))
-	for _, r := range x.Results {
-		ended[r.JobRef] = true
-	}
-	for _, h := range s.sent {
-		for _, j := range h.jobs {
-			switch {
-			case ended[j.JobRef]:
-			case h.number <= x.Answer:
-				acks = append(acks, store.JobRef(j.JobRef))
-			default:
-				again = append(again, j)
-			}
-		}
-	}
-	s.sent = nil
-	return acks, again
-}
-
-// takeReport stores acknowledgements and results.
-func (q *Queue) takeReport(tx *store.Tx, x *wire.Exchange, acks []store.JobRef) error {
-	if len(acks) == 0 && len(x.Results) == 0 && len(x.Logs) == 0 {
-		return nil
-	}
-	now, err := tx.Now()
-	if err != nil {
-		return err
-	}
-	if err := tx.AckJobs(acks, now); err != nil {
-		return err
-	}
-	for _, c := range x.Logs {
-		if err := tx.SetSegments(store.JobRef(c.JobRef), c.Sequence+1); err != nil {
-			return err
-		}
-	}
-	ends := make([]store.Finish, 0, len(x.Results))
-	for i := range x.Results {
-		ends = append(ends, finishOf(&x.Results[i], now))
-	}
-	done, err := tx.FinishJobs(ends)
-	if err != nil {
-		return err
-	}
-	return q.finished(tx, done)
-}
-
-// compare finds hand-overs that went wrong: leased jobs that the agent does not
-// know are sent again, running ones that it does not know are lost.
-func (q *Queue) compare(tx *store.Tx, node cloud.NodeID, x *wire.Exchange, s *session) ([]wire.Job, error) {
-	known := map[wire.JobRef]bool{}
-	for _, r := range x.Running {
-		known[r] = true
-	}
-	held, err := tx.HeldJobs(node)
-	if err != nil {
-		return nil, err
-	}
-	var again []wire.Job
-	var have []store.JobRef
-	for i := range held {
-		j := &held[i]
-		ref := wire.JobRef{ID: j.ID, Token: j.Token}
-		if j.CancelAsked {
-			tx.OnCommit(func() { q.tellCancel(node, ref) })
-		}
-		switch {
-		case known[ref] && j.State == cloud.JobLeased:
-			have = append(have, store.JobRef(ref))
-		case known[ref]:
-		case j.State == cloud.JobLeased:
-			wj, err := q.wireJob(tx, j)
-			if err != nil {
-				return nil, err
-			}
-			again = append(again, *wj)
-		default:
-			if err := q.lose(tx, j, "it does not know it"); err != nil {
-				return nil, err
-			}
-		}
-	}
-	now, err := tx.Now()
-	if err != nil {
-		return nil, err
-	}
-	return again, tx.AckJobs(have, now)
-}
-
-// answer makes the next answer, or nil if there is nothing to say. The caller
-// holds mu.
-func (q *Queue) answer(s *session, handed []wire.Job) *wire.Answer {
-	jobs := append(s.again, handed...)
-	if len(jobs) == 0 && len(s.cancels) == 0 && len(s.streams) == 0 && !s.resend {
-		return nil
-	}
-	s.number++
-	a := &wire.Answer{Number: s.number, Jobs: jobs, Cancel: s.cancels, Streams: s.streams, Forget: s.forget, Resend: s.resend}
-	s.again, s.cancels, s.streams, s.forget, s.resend = nil, nil, nil, nil, false
-	if !s.told {
-		a.Trust, s.told = q.hooks.Trust, true
-	}
-	if len(jobs) > 0 {
-		s.sent = append(s.sent, handover{a.Number, jobs})
-	}
-	return a
-}
-
-// wakeIfWork wakes a session that began to wait while jobs came into its lanes.
-// The caller holds mu.
-func (q *Queue) wakeIfWork(s *session) {
+// drop forgets a session that a newer one replaces and returns the exchange that
+// it held, which the caller drops. The caller holds mu.
+func (q *Queue) drop(s *session) Waiter {
 	for _, l := range s.lanes {
-		if (len(l.jobs) > 0 || l.more) && s.places(l) > 0 {
-			q.wake(s)
-			return
+		delete(l.subs, s)
+		if !l.role {
+			q.forgetLane(l)
 		}
 	}
+	w := s.wait
+	s.wait = nil
+	return w
 }
 
-// answerOld ends exchanges that were held long enough.
+// answerOld ends exchanges that were held long enough, and wakes those whose
+// hand-over failed.
 func (q *Queue) answerOld(now time.Time) {
 	q.mu.Lock()
-	type held struct {
-		w Waiter
-		a *wire.Answer
+	defer q.mu.Unlock()
+	if q.closed {
+		return
 	}
-	var old []held
 	for _, s := range q.sessions {
-		if s.wait == nil || now.Sub(s.since) < wire.HoldSeconds*time.Second {
+		if s.wait == nil {
 			continue
 		}
-		s.number++
-		old = append(old, held{s.wait, &wire.Answer{Number: s.number, Forget: s.forget}})
-		s.wait, s.forget = nil, nil
-	}
-	q.mu.Unlock()
-	for _, h := range old {
-		h.w.Answer(h.a)
+		if s.retry {
+			s.retry = false
+			q.wakeIfWork(s)
+		}
+		if now.Sub(s.since) < q.Hold {
+			continue
+		}
+		w, a := s.wait, q.answer(s)
+		s.wait = nil
+		q.pumps.Go(func() { w.Answer(a) }) // one that is slow to write must not keep the others waiting
 	}
 }

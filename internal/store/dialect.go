@@ -169,10 +169,11 @@ func translateSQLite(err *sqlite.Error) error {
 
 // isRetryable reports whether the transaction may just be run again:
 // serialization_failure and deadlock_detected
-// (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+// (https://www.postgresql.org/docs/current/errcodes-appendix.html), and two
+// transactions that leased jobs of one key: the second time one sees the other's.
 func (d *dialect) isRetryable(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "23505" && pg.ConstraintName == "jobs_key_held")
 }
 
 // uniqueError names the field of a unique index. SQLite names the columns

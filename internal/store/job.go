@@ -161,9 +161,10 @@ func (tx *Tx) AckJobs(refs []JobRef, at cloud.Time) error {
 	return nil
 }
 
-// Finish is the end of a job.
+// Finish is the end of a job that the node holds.
 type Finish struct {
 	JobRef
+	NodeID      cloud.NodeID   `json:"node_id"`
 	State       cloud.JobState `json:"state"`
 	ExitCode    int64          `json:"exit_code"`
 	Result      string         `json:"result"`
@@ -178,7 +179,8 @@ type Finish struct {
 }
 
 // FinishJobs ends held jobs whose token is the current one and returns them as
-// they are now; a result with an older token changes nothing.
+// they are now; a result with an older token, or of another node than the one
+// that holds the job, changes nothing.
 func (tx *Tx) FinishJobs(list []Finish) ([]cloud.Job, error) {
 	var done []cloud.Job
 	each := func(scan func(...any) error) error {
@@ -204,17 +206,17 @@ func (tx *Tx) FinishJobs(list []Finish) ([]cloud.Job, error) {
 		err = tx.query(each, `UPDATE jobs SET state = f.state, exit_code = f.exit_code, result = f.result, output = f.output,
 			output_bytes = f.output_bytes, segments = greatest(jobs.segments, f.segments), stats = f.stats, error = f.error, simulated = f.simulated,
 			started_at = CASE WHEN f.started_at > 0 THEN f.started_at ELSE jobs.started_at END, finished_at = f.finished_at
-			FROM json_to_recordset(CAST(? AS json)) AS f (id text, token bigint, state text, exit_code bigint, result text, output text,
+			FROM json_to_recordset(CAST(? AS json)) AS f (id text, token bigint, node_id text, state text, exit_code bigint, result text, output text,
 				output_bytes bigint, segments bigint, stats text, error text, simulated boolean, started_at bigint, finished_at bigint)
-			WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.state IN ('leased', 'running') RETURNING `+strings.Join(cols, ", "), string(b))
+			WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.node_id = f.node_id AND jobs.state IN ('leased', 'running') RETURNING `+strings.Join(cols, ", "), string(b))
 		return done, err
 	}
 	for _, f := range list {
 		err := tx.query(each, `UPDATE jobs SET state = ?, exit_code = ?, result = ?, output = ?, output_bytes = ?, segments = max(segments, ?),
 			stats = ?, error = ?, simulated = ?, started_at = CASE WHEN ? > 0 THEN ? ELSE started_at END, finished_at = ?
-			WHERE id = ? AND token = ? AND state IN ('leased', 'running')`+jobReturning,
+			WHERE id = ? AND token = ? AND node_id = ? AND state IN ('leased', 'running')`+jobReturning,
 			f.State, f.ExitCode, f.Result, f.Output, f.OutputBytes, f.Segments, f.Stats, f.Error, f.Simulated,
-			f.StartedAt, f.StartedAt, f.FinishedAt, f.ID, f.Token)
+			f.StartedAt, f.StartedAt, f.FinishedAt, f.ID, f.Token, f.NodeID)
 		if err != nil {
 			return nil, err
 		}
@@ -243,10 +245,10 @@ func (tx *Tx) CancelQueued(id cloud.JobID, state cloud.JobState, why string) (bo
 	return n == 1, err
 }
 
-// AskCancel marks a held job; its agent is told.
-func (tx *Tx) AskCancel(id cloud.JobID) error {
-	_, err := tx.exec("UPDATE jobs SET cancel_asked = TRUE WHERE id = ? AND state IN ('leased', 'running')", id)
-	return err
+// AskCancel marks a held job, whose agent is to be told; it reports whether it did.
+func (tx *Tx) AskCancel(id cloud.JobID) (bool, error) {
+	n, err := tx.exec("UPDATE jobs SET cancel_asked = TRUE WHERE id = ? AND state IN ('leased', 'running')", id)
+	return n == 1, err
 }
 
 // CancelsAsked returns the held jobs that were asked to end.
@@ -275,18 +277,69 @@ func (tx *Tx) HeldJobs(node cloud.NodeID) ([]cloud.Job, error) {
 	return jobs.all(tx, "node_id = ? AND state IN ('leased', 'running') ORDER BY id", node)
 }
 
-// HeldBySilent returns leased and running jobs of nodes that were not heard since the time.
-func (tx *Tx) HeldBySilent(since cloud.Time, limit int) ([]cloud.Job, error) {
+// JobsOfNode returns those of the leases that are or were the node's last ones.
+func (tx *Tx) JobsOfNode(node cloud.NodeID, refs map[JobRef]bool) (map[JobRef]bool, error) {
+	return tx.which(refs, "node_id = ?", node)
+}
+
+// LeasedTo returns those of the leases that the node has and has not acknowledged.
+func (tx *Tx) LeasedTo(node cloud.NodeID, refs map[JobRef]bool) (map[JobRef]bool, error) {
+	return tx.which(refs, "node_id = ? AND state = 'leased'", node)
+}
+
+func (tx *Tx) which(refs map[JobRef]bool, where string, args ...any) (map[JobRef]bool, error) {
+	out := make(map[JobRef]bool, len(refs))
+	for ref := range refs {
+		var n int64
+		err := tx.queryRow("SELECT count(*) FROM jobs WHERE id = ? AND token = ? AND "+where, append([]any{ref.ID, ref.Token}, args...)...).Scan(&n)
+		if err != nil {
+			return nil, tx.d.translate(err)
+		}
+		if n == 1 {
+			out[ref] = true
+		}
+	}
+	return out, nil
+}
+
+// HeldBySilent returns leased and running jobs of nodes that were not heard since
+// the time and that need not wait for them: jobs that another node may run again,
+// and those whose timeout was over before the second time.
+func (tx *Tx) HeldBySilent(since, over cloud.Time, limit int) ([]cloud.Job, error) {
 	return jobs.all(tx, `state IN ('leased', 'running') AND leased_at < ?
-		AND node_id NOT IN (SELECT id FROM nodes WHERE last_seen_at >= ? AND deleted_at = 0) ORDER BY id LIMIT ?`, since, since, limit)
+		AND (target_role <> '' AND idempotent AND attempt < max_attempts AND NOT cancel_asked OR leased_at + timeout_ms * 1000 < ?)
+		AND node_id NOT IN (SELECT id FROM nodes WHERE last_seen_at >= ? AND deleted_at = 0) ORDER BY id LIMIT ?`, since, over, since, limit)
 }
 
-// QueuedJobs returns the first queued jobs of a lane, in the order in which they go.
-func (tx *Tx) QueuedJobs(lane string, limit int) ([]cloud.Job, error) {
-	return jobs.all(tx, "state = 'queued' AND lane = ? ORDER BY priority DESC, id LIMIT ?", lane, limit)
+// QueuedJobs returns the first queued jobs of a lane, in the order in which they
+// go, without those of some keys.
+func (tx *Tx) QueuedJobs(lane string, without []string, limit int) ([]cloud.Job, error) {
+	where, args := "", []any{lane}
+	if len(without) > 0 {
+		where = " AND NOT " + in("key", len(without))
+		for _, key := range without {
+			args = append(args, key)
+		}
+	}
+	return jobs.all(tx, "state = 'queued' AND lane = ?"+where+" ORDER BY priority DESC, id LIMIT ?", append(args, limit)...)
 }
 
-// QueuedLanes returns the lanes in which jobs wait.
+// QueuedFor returns the queued jobs that only the node can run.
+func (tx *Tx) QueuedFor(node cloud.NodeID) ([]cloud.Job, error) {
+	return jobs.all(tx, "state = 'queued' AND target_node = ? ORDER BY id", node)
+}
+
+// StillQueued returns those of the jobs that are queued.
+func (tx *Tx) StillQueued(ids []cloud.JobID) ([]cloud.Job, error) {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return jobs.all(tx, "state = 'queued' AND "+in("id", len(ids)), args...)
+}
+
+// QueuedLanes returns the lanes in which jobs wait. It goes from lane to lane in
+// the index, not from job to job.
 func (tx *Tx) QueuedLanes() ([]string, error) {
 	var out []string
 	err := tx.query(func(scan func(...any) error) error {
@@ -294,7 +347,10 @@ func (tx *Tx) QueuedLanes() ([]string, error) {
 		err := scan(&lane)
 		out = append(out, lane)
 		return err
-	}, "SELECT DISTINCT lane FROM jobs WHERE state = 'queued'")
+	}, `WITH RECURSIVE lanes (lane) AS (
+			SELECT min(lane) FROM jobs WHERE state = 'queued'
+			UNION ALL SELECT (SELECT min(lane) FROM jobs WHERE state = 'queued' AND lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL
+		) SELECT lane FROM lanes WHERE lane IS NOT NULL`)
 	return out, err
 }
 

@@ -276,7 +276,7 @@ func TestJobsAreLeasedOnceAndFenced(t *testing.T) {
 		finish := func(token int64) int {
 			var done []cloud.Job
 			update(t, db, func(tx *store.Tx) (err error) {
-				done, err = tx.FinishJobs([]store.Finish{{JobRef: store.JobRef{ID: j.ID, Token: token}, State: cloud.JobSucceeded, Output: "hi", FinishedAt: 5}})
+				done, err = tx.FinishJobs([]store.Finish{{JobRef: store.JobRef{ID: j.ID, Token: token}, NodeID: "n", State: cloud.JobSucceeded, Output: "hi", FinishedAt: 5}})
 				return err
 			})
 			return len(done)

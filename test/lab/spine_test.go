@@ -10,6 +10,7 @@ import (
 	"atoll/internal/sal/sim"
 	"atoll/internal/store"
 	"atoll/internal/store/storetest"
+	"atoll/internal/wire"
 )
 
 // image uploads a tiny disk image of the installation.
@@ -144,4 +145,25 @@ func TestFanOutShowsEachNode(t *testing.T) {
 			t.Errorf("operation %s with %d jobs, %v; want failed after 2", o.State, len(jobs), err)
 		}
 	})
+}
+
+func TestConsoleIsHandedOver(t *testing.T) {
+	l := New(t, storetest.SQLite(t), 1, sim.Config{})
+	l.image("disk")
+	l.create("web-1")
+	for range 2 { // a stream that was closed does not end the next one
+		c, err := l.Control.OpenConsole(t.Context(), l.Admin, l.ref("web-1"), wire.StreamConsole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("hello\r")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 100)); n == 0 || err != nil {
+			t.Errorf("read %d bytes from the console, %v", n, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
