@@ -209,14 +209,17 @@ func (c *Control) Renew(ctx context.Context, id cloud.NodeID, csr []byte) (*wire
 		return nil, cloud.Wrap(cloud.Invalid, err, "the certificate request cannot be used")
 	}
 	err = c.DB.Update(ctx, func(tx *store.Tx) error {
-		n, err := tx.Node(id)
+		n, err := admitted(tx, id)
 		if err != nil {
 			return err
 		}
 		n.CertSerial = cert.Serial()
 		return tx.UpdateNode(n)
 	})
-	return &wire.JoinAnswer{Node: id, Certificate: cert.PEM, CA: c.inst.ca.CertPEM()}, err
+	if err != nil {
+		return nil, err
+	}
+	return &wire.JoinAnswer{Node: id, Certificate: cert.PEM, CA: c.inst.ca.CertPEM()}, nil
 }
 
 func findNode(tx *store.Tx, ref string) (*cloud.Node, error) {
@@ -314,14 +317,8 @@ func (c *Control) DeleteNode(ctx context.Context, r *Request, ref string) error 
 		if err := ch.dropNetworks(n); err != nil {
 			return err
 		}
-		held, err := ch.HeldJobs(n.ID)
-		if err != nil {
+		if err := c.jobs.Abandon(ch.Tx, n.ID, "its node was deleted"); err != nil {
 			return err
-		}
-		for i := range held {
-			if err := c.jobs.Cancel(ch.Tx, held[i].ID, "its node was deleted"); err != nil {
-				return err
-			}
 		}
 		left, err := ch.LeftoversOn(n.ID)
 		if err != nil {
@@ -367,14 +364,28 @@ func (ch *change) dropNetworks(n *cloud.Node) error {
 	return nil
 }
 
+// Admit returns Unauthenticated unless the node exists: an older certificate of a
+// deleted one may still hold.
+func (c *Control) Admit(ctx context.Context, id cloud.NodeID) error {
+	return c.view(ctx, func(tx *store.Tx) error {
+		_, err := admitted(tx, id)
+		return err
+	})
+}
+
+func admitted(tx *store.Tx, id cloud.NodeID) (*cloud.Node, error) {
+	n, err := tx.Node(id)
+	if cloud.Is(err, cloud.NotFound) {
+		return nil, cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
+	}
+	return n, err
+}
+
 // Agent checks that the node behind a certificate may talk to us and takes in
 // what it reports of itself.
 func (c *Control) Agent(ctx context.Context, id cloud.NodeID, x *wire.Exchange) (job.Peer, error) {
 	var n *cloud.Node
-	err := c.view(ctx, func(tx *store.Tx) (err error) { n, err = tx.Node(id); return err })
-	if cloud.Is(err, cloud.NotFound) {
-		return job.Peer{}, cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
-	}
+	err := c.view(ctx, func(tx *store.Tx) (err error) { n, err = admitted(tx, id); return err })
 	if err != nil {
 		return job.Peer{}, err
 	}

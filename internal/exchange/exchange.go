@@ -167,6 +167,10 @@ func (s *Server) node(h func(w http.ResponseWriter, r *http.Request, id cloud.No
 			problem(w, cloud.Errorf(cloud.Unauthenticated, "an agent's certificate of this installation is needed"))
 			return
 		}
+		if err := s.c.Admit(r.Context(), cloud.NodeID(id)); err != nil {
+			problem(w, err)
+			return
+		}
 		h(w, r, cloud.NodeID(id))
 	}
 }

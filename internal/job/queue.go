@@ -170,6 +170,37 @@ func (q *Queue) Cancel(tx *store.Tx, id cloud.JobID, why string) error {
 	return nil
 }
 
+// Abandon ends all jobs of a node that does not come back: those that wait for it
+// are canceled, those that it has are lost.
+func (q *Queue) Abandon(tx *store.Tx, node cloud.NodeID, why string) error {
+	queued, err := tx.QueuedFor(node)
+	if err != nil {
+		return err
+	}
+	for i := range queued {
+		if err := q.cancelQueued(tx, &queued[i], why); err != nil {
+			return err
+		}
+	}
+	held, err := tx.HeldJobs(node)
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	ends := make([]store.Finish, len(held))
+	for i, j := range held {
+		ends[i] = store.Finish{JobRef: store.JobRef{ID: j.ID, Token: j.Token}, State: cloud.JobLost, Error: why, FinishedAt: now}
+	}
+	done, err := tx.FinishJobs(ends)
+	if err != nil {
+		return err
+	}
+	return q.finished(tx, done)
+}
+
 func (q *Queue) tellCancel(node cloud.NodeID, ref wire.JobRef) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -275,6 +275,11 @@ func (tx *Tx) HeldJobs(node cloud.NodeID) ([]cloud.Job, error) {
 	return jobs.all(tx, "node_id = ? AND state IN ('leased', 'running') ORDER BY id", node)
 }
 
+// QueuedFor returns the queued jobs that only the node can take.
+func (tx *Tx) QueuedFor(node cloud.NodeID) ([]cloud.Job, error) {
+	return jobs.all(tx, "state = 'queued' AND target_node = ? ORDER BY id", node)
+}
+
 // HeldBySilent returns leased and running jobs of nodes that were not heard since the time.
 func (tx *Tx) HeldBySilent(since cloud.Time, limit int) ([]cloud.Job, error) {
 	return jobs.all(tx, `state IN ('leased', 'running') AND leased_at < ?
