@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"atoll/internal/cloud"
@@ -33,9 +34,11 @@ type Engine struct {
 	log  *slog.Logger
 	defs map[string]*Definition
 	// Inject is for tests of faults: it is asked before and after each step, with
-	// the step's name behind "do " or "undo "; an error stands for the step's, and
-	// ErrCrash for a controller that dies there.
+	// the step's name behind "do " or "undo "; an error stands for the step's,
+	// ErrWait has the step called again (after it: although it was done), and
+	// ErrCrash stands for a controller that dies there.
 	Inject func(op *cloud.Operation, when string) error
+	dead   atomic.Bool // ErrCrash came
 
 	mu      sync.Mutex
 	epochs  map[cloud.OperationID]int64
@@ -46,8 +49,8 @@ type Engine struct {
 	Event func(tx *store.Tx, op *cloud.Operation) error
 }
 
-// ErrCrash is what Inject returns to make the engine leave an operation as if
-// its controller had died.
+// ErrCrash is what Inject returns to make the engine do nothing more and leave
+// its operations as if its controller had died.
 var ErrCrash = errors.New("the controller dies here")
 
 // NewEngine returns an engine; Define the kinds, then Run it.
@@ -206,6 +209,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer tick.Stop()
 	last := time.Time{}
 	for ctx.Err() == nil {
+		if e.dead.Load() {
+			break
+		}
 		if time.Since(last) >= leaseEvery {
 			last = time.Now()
 			if err := e.claim(ctx); err != nil && ctx.Err() == nil {
@@ -221,6 +227,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}
 	wg.Wait()
+	if e.dead.Load() {
+		return nil
+	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return e.db.Update(end, func(tx *store.Tx) error { return tx.ReleaseOperations(e.me) })
@@ -300,11 +309,14 @@ func (e *Engine) advance(ctx context.Context, id cloud.OperationID) {
 	e.mu.Lock()
 	epoch, mine := e.epochs[id]
 	e.mu.Unlock()
-	for conflicts := 0; mine && ctx.Err() == nil; {
+	for conflicts := 0; mine && ctx.Err() == nil && !e.dead.Load(); {
 		more, err := e.once(ctx, id, epoch)
 		var failed stepError
 		switch {
-		case errors.Is(err, ErrCrash), errors.Is(err, errLost):
+		case errors.Is(err, ErrCrash):
+			e.dead.Store(true)
+			return
+		case errors.Is(err, errLost):
 			e.mu.Lock()
 			delete(e.epochs, id)
 			e.mu.Unlock()
@@ -465,7 +477,7 @@ func (e *Engine) call(s *Scope, when string, fn func(*Scope) error) (err error) 
 }
 
 func injected(err error) error {
-	if errors.Is(err, ErrCrash) {
+	if errors.Is(err, ErrCrash) || errors.Is(err, ErrWait) {
 		return err
 	}
 	return stepError{err}

@@ -20,6 +20,7 @@ import (
 	"atoll/internal/cloud"
 	"atoll/internal/control"
 	"atoll/internal/exchange"
+	"atoll/internal/op/optest"
 	"atoll/internal/pki"
 	"atoll/internal/sal/sim"
 	"atoll/internal/store"
@@ -33,6 +34,9 @@ type Lab struct {
 	Token string // the admin's API token
 	Log   *slog.Logger
 
+	Faults *optest.Faults // of the controllers' operations
+
+	root  testing.TB // what started it; T is a subtest's while one runs
 	fleet *sim.Fleet
 	join  string
 	blobs string // URL of the blobs that all controllers share
@@ -46,6 +50,7 @@ type Controller struct {
 	DB      *store.DB
 	Control *control.Control
 	Agents  string // URL of the agents' endpoint
+	listen  string
 	stop    func()
 }
 
@@ -68,7 +73,7 @@ type Node struct {
 func New(t testing.TB, db *store.DB, n int, cfg sim.Config) *Lab {
 	t.Helper()
 	l := &Lab{
-		T: t, Log: logger(), nodes: map[string]*Node{},
+		T: t, root: t, Log: logger(), Faults: &optest.Faults{}, nodes: map[string]*Node{},
 		blobs: "file://" + t.TempDir(), key: filepath.Join(t.TempDir(), "master.key"),
 	}
 	var err error
@@ -105,7 +110,25 @@ func logger() *slog.Logger {
 // AddController starts a controller, the first one or another one on the same
 // PostgreSQL; db is its own. It ends with the test at the latest.
 func (l *Lab) AddController(db *store.DB) *Controller {
-	t := l.T
+	l.T.Helper()
+	c := l.startController(db, "127.0.0.1:0")
+	l.T.Cleanup(func() { c.stop() }) // the one that runs then
+	return c
+}
+
+// KillController ends the controller without a word to the others and starts
+// another one at its place, which finds the leases of the first one expired.
+func (l *Lab) KillController() {
+	l.T.Helper()
+	l.stop()
+	if err := store.ExecForTest(l.DB, "UPDATE operations SET lease_until = 0"); err != nil {
+		l.T.Fatal(err)
+	}
+	*l.Controller = *l.startController(l.DB, l.listen)
+}
+
+func (l *Lab) startController(db *store.DB, listen string) *Controller {
+	t := l.root
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	blobs, err := blob.Open(ctx, l.blobs)
@@ -123,18 +146,21 @@ func (l *Lab) AddController(db *store.DB) *Controller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	c.Control.Engine().Inject = l.Faults.Inject
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Agents = "https://" + ln.Addr().String()
+	c.listen = ln.Addr().String()
+	c.Agents = "https://" + c.listen
 	ex, err := exchange.New(ctx, c.Control, []string{"127.0.0.1"}, l.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	run := c.Control
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := c.Control.Run(ctx); err != nil {
+		if err := run.Run(ctx); err != nil {
 			t.Errorf("controller: %v", err)
 		}
 	})
@@ -148,7 +174,6 @@ func (l *Lab) AddController(db *store.DB) *Controller {
 		wg.Wait()
 		blobs.Close() //nolint:errcheck // nothing is under way
 	})
-	t.Cleanup(c.stop)
 	return c
 }
 

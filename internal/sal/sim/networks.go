@@ -190,6 +190,20 @@ func (n *Node) Taps() []string {
 	return list
 }
 
+// Ports returns the public ports that the node forwards, such as "tcp/2222".
+func (n *Node) Ports() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var list []string
+	for _, w := range n.networks {
+		for _, p := range w.ports {
+			list = append(list, fmt.Sprintf("%s/%d", p.protocol, p.number))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
 // HoldPort lets something else on the host hold a public port, until ReleasePort.
 func (n *Node) HoldPort(protocol string, number int64) {
 	n.mu.Lock()

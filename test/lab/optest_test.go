@@ -1,0 +1,506 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"atoll/internal/cloud"
+	"atoll/internal/control"
+	"atoll/internal/op"
+	"atoll/internal/op/optest"
+	"atoll/internal/sal/saltest"
+	"atoll/internal/sal/sim"
+	"atoll/internal/store"
+	"atoll/internal/store/storetest"
+	"atoll/internal/wire"
+)
+
+// optest returns the lab as the world of optest.
+func (l *Lab) optest() *optest.World {
+	return &optest.World{
+		DB: l.DB, Faults: l.Faults,
+		Engine: func() *op.Engine { return l.Control.Engine() },
+		Kill:   func(t *testing.T) { l.within(t, l.KillController) },
+		Cancel: func(ctx context.Context, id cloud.OperationID) error {
+			return l.Control.CancelOperation(ctx, l.Admin, id)
+		},
+		Sound: func(t *testing.T) { l.within(t, l.Sound) },
+	}
+}
+
+// within has the lab report to a subtest while fn runs.
+func (l *Lab) within(t *testing.T, fn func()) {
+	t.Helper()
+	outer := l.T
+	l.T = t
+	defer func() { l.T = outer }()
+	fn()
+}
+
+// bench is what the cases of optest work with: a lab of one node, and names that
+// were not used yet.
+type bench struct {
+	*Lab
+	node *Node
+	n    int
+	web  *httptest.Server
+	file map[string][]byte
+}
+
+func newBench(t *testing.T, db *store.DB) *bench {
+	b := &bench{Lab: New(t, db, 1, sim.Config{}), file: map[string][]byte{}}
+	b.node = b.Node("sim-1")
+	b.image("disk")
+	b.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(b.file[r.URL.Path]) }))
+	t.Cleanup(b.web.Close)
+	return b
+}
+
+func (b *bench) name(prefix string) string {
+	b.n++
+	return fmt.Sprintf("%s-%d", prefix, b.n)
+}
+
+// every kind of operation, in every way that it can be started.
+func (b *bench) cases() []optest.Case {
+	small := "small"
+	power := func(start func(ref control.MachineRef) (*cloud.Machine, *cloud.Operation, error), from cloud.Power) func(*testing.T) *optest.Subject {
+		return func(t *testing.T) *optest.Subject { return b.power(t, start, from) }
+	}
+	return []optest.Case{
+		{Kind: "machine.create", Arrange: b.creation},
+		{Kind: "machine.start", Arrange: power(func(ref control.MachineRef) (*cloud.Machine, *cloud.Operation, error) {
+			return b.Control.StartMachine(b.T.Context(), b.Admin, ref)
+		}, cloud.PowerOff)},
+		{Kind: "machine.stop", Arrange: power(func(ref control.MachineRef) (*cloud.Machine, *cloud.Operation, error) {
+			return b.Control.StopMachine(b.T.Context(), b.Admin, ref, control.StopOptions{})
+		}, cloud.PowerOn)},
+		{Kind: "machine.reboot", Arrange: power(func(ref control.MachineRef) (*cloud.Machine, *cloud.Operation, error) {
+			return b.Control.RebootMachine(b.T.Context(), b.Admin, ref)
+		}, cloud.PowerOn)},
+		{Kind: "machine.resize", Arrange: power(func(ref control.MachineRef) (*cloud.Machine, *cloud.Operation, error) {
+			return b.Control.UpdateMachine(b.T.Context(), b.Admin, ref, control.MachineChange{Size: &small})
+		}, cloud.PowerOff)},
+		{Kind: "machine.delete", Arrange: func(t *testing.T) *optest.Subject { return b.deletion(t, false) }},
+		{Kind: "machine.delete", Way: "--force", Arrange: func(t *testing.T) *optest.Subject { return b.deletion(t, true) }},
+		{Kind: "port-forward.create", Arrange: b.opening},
+		{Kind: "port-forward.delete", Arrange: b.closing},
+		{Kind: "cloudspace.delete", Arrange: b.emptying},
+		{Kind: "image.create", Arrange: b.fetching},
+		{Kind: "run", Arrange: b.running},
+	}
+}
+
+func id(o *cloud.Operation, err error) (cloud.OperationID, error) {
+	if err != nil {
+		return "", err
+	}
+	return o.ID, nil
+}
+
+func (b *bench) creation(t *testing.T) *optest.Subject {
+	name := b.name("web")
+	return &optest.Subject{
+		Start: func() (cloud.OperationID, error) { return b.starts(name) },
+		Ended: func(t *testing.T, o *cloud.Operation) {
+			b.within(t, func() {
+				want := cloud.MachineFailed
+				if o.State == cloud.OperationSucceeded {
+					want = cloud.MachineRunning
+				}
+				b.isMachine(name, want)
+			})
+		},
+		Clear: func(t *testing.T) { b.within(t, func() { b.remove(name); b.nothing() }) },
+	}
+}
+
+func (b *bench) starts(name string) (cloud.OperationID, error) {
+	_, o, err := b.Control.CreateMachine(b.T.Context(), b.Admin, control.NewMachine{
+		Account: "default", Cloudspace: "default", Name: name, Image: "disk", Size: "tiny",
+	})
+	return id(o, err)
+}
+
+func (b *bench) power(t *testing.T, start func(control.MachineRef) (*cloud.Machine, *cloud.Operation, error), from cloud.Power) *optest.Subject {
+	name := b.name("web")
+	b.within(t, func() {
+		b.create(name)
+		if from == cloud.PowerOff {
+			_, o, err := b.Control.StopMachine(t.Context(), b.Admin, b.ref(name), control.StopOptions{Force: true})
+			b.Done(o, err)
+		}
+	})
+	return &optest.Subject{
+		Start: func() (cloud.OperationID, error) { _, o, err := start(b.ref(name)); return id(o, err) },
+		Ended: func(t *testing.T, o *cloud.Operation) { b.within(t, func() { b.powered(name, o) }) },
+		Clear: func(t *testing.T) { b.within(t, func() { b.remove(name); b.nothing() }) },
+	}
+}
+
+// powered checks the machine after an operation on its power or size.
+func (b *bench) powered(name string, o *cloud.Operation) {
+	b.T.Helper()
+	m := b.machine(name)
+	switch {
+	case o.State != cloud.OperationSucceeded:
+		if m.State.Transitional() || m.Reason == "" {
+			b.T.Errorf("machine is %s because of %q, want a static state with a reason", m.State, m.Reason)
+		}
+		b.settle(name)
+	case o.Kind == "machine.start" || o.Kind == "machine.reboot":
+		b.isMachine(name, cloud.MachineRunning)
+	default:
+		b.isMachine(name, cloud.MachineStopped)
+	}
+}
+
+// settle waits until observation has made the machine what its row says. It has
+// the agent report anew, since nobody waits for the next report in a test.
+func (b *bench) settle(name string) {
+	b.T.Helper()
+	b.Until("machine "+name+" is on its node as its row says", func() bool {
+		m := b.machine(name)
+		on := b.powerOf(m.ID) == cloud.PowerOn
+		if !m.State.Transitional() && on == (m.State == cloud.MachineRunning) {
+			return true
+		}
+		if !m.State.Transitional() {
+			storetest.Exec(b.T, b.DB, "UPDATE machines SET updated_at = 1 WHERE id = '"+string(m.ID)+"'")
+			b.node.Stop()
+			b.Restart(b.node)
+		}
+		return false
+	})
+	b.isMachine(name, b.machine(name).State)
+}
+
+func (b *bench) powerOf(id cloud.MachineID) cloud.Power {
+	b.T.Helper()
+	list, err := b.node.Sim.SAL().Machines.List(b.T.Context())
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	for _, m := range list {
+		if m.ID == id {
+			return m.Power
+		}
+	}
+	return ""
+}
+
+// isMachine checks the machine's row, disk and quota, and what its node has of it.
+func (b *bench) isMachine(name string, want cloud.MachineState) {
+	b.T.Helper()
+	m := b.machine(name)
+	if m.State != want || m.OperationID != "" || want == cloud.MachineFailed && m.Reason == "" {
+		b.T.Errorf("machine is %s because of %q under operation %q, want %s and a reason for failed", m.State, m.Reason, m.OperationID, want)
+	}
+	power := map[cloud.MachineState]cloud.Power{cloud.MachineRunning: cloud.PowerOn, cloud.MachineStopped: cloud.PowerOff}[want]
+	if got := b.powerOf(m.ID); got != power {
+		b.T.Errorf("the node says power %q of a machine that is %s", got, want)
+	}
+	volumes, err := b.node.Sim.SAL().Volumes.List(b.T.Context())
+	if err != nil || (len(volumes) == 1) != (want != cloud.MachineFailed) {
+		b.T.Errorf("volumes %v, %v on the node of a machine that is %s", volumes, err, want)
+	}
+	held := map[cloud.Resource]int64{}
+	if want != cloud.MachineFailed {
+		held = map[cloud.Resource]int64{cloud.ResourceMachines: 1, cloud.ResourceVCPUs: m.VCPUs, cloud.ResourceMemoryMiB: m.MemoryMiB, cloud.ResourceDiskGiB: m.DiskGiB}
+	}
+	if want == cloud.MachineRunning {
+		held[cloud.ResourceRunningVCPUs], held[cloud.ResourceRunningMemoryMiB] = m.VCPUs, m.MemoryMiB
+	}
+	b.holds(held)
+}
+
+// holds checks what the account has of everything but port forwards.
+func (b *bench) holds(want map[cloud.Resource]int64) {
+	b.T.Helper()
+	err := b.DB.View(b.T.Context(), func(tx *store.Tx) error {
+		a, err := tx.AccountNamed("default")
+		if err != nil {
+			return err
+		}
+		list, err := tx.Balances(cloud.Scope{Kind: cloud.KindAccount, ID: string(a.ID)})
+		for _, r := range list {
+			if r.Resource != cloud.ResourcePortForwards && r.Amount != want[r.Resource] {
+				b.T.Errorf("the account holds %d %s, want %d", r.Amount, r.Resource, want[r.Resource])
+			}
+		}
+		return err
+	})
+	if err != nil {
+		b.T.Fatal(err)
+	}
+}
+
+// remove deletes the machine if it is there.
+func (b *bench) remove(name string) {
+	b.T.Helper()
+	_, o, err := b.Control.DeleteMachine(b.T.Context(), b.Admin, b.ref(name), false)
+	if !cloud.Is(err, cloud.NotFound) {
+		b.Done(o, err)
+	}
+}
+
+// nothing checks that neither the nodes nor the ledger nor the leftovers hold
+// anything. A job that was canceled may end later than its operation.
+func (b *bench) nothing() {
+	b.T.Helper()
+	left := ""
+	b.Until("nothing is left", func() bool {
+		left = b.left(b.node)
+		return left == ""
+	})
+	b.empty()
+	if list := b.leftovers(); len(list) > 0 {
+		b.T.Errorf("leftovers %+v, want none", list)
+	}
+	s, err := b.Control.Cloudspace(b.T.Context(), b.Admin, "default", "default")
+	if err != nil || s.NodeID != "" {
+		b.T.Errorf("the empty cloudspace still has its gateway on node %q, %v", s.NodeID, err)
+	}
+}
+
+func (l *Lab) leftovers() []cloud.Leftover {
+	l.T.Helper()
+	list, _, err := l.Control.Leftovers(l.T.Context(), l.Admin, store.Query{Visible: store.Everything})
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	return list
+}
+
+// left says what the node holds besides images.
+func (l *Lab) left(n *Node) string {
+	l.T.Helper()
+	s := n.Sim.SAL()
+	machines, err := s.Machines.List(l.T.Context())
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	volumes, err := s.Volumes.List(l.T.Context())
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	networks, err := s.Networks.List(l.T.Context())
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	if len(machines)+len(volumes)+len(networks)+len(n.Sim.Taps()) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("machines %v volumes %v networks %v taps %v", machines, volumes, networks, n.Sim.Taps())
+}
+
+func (b *bench) deletion(t *testing.T, force bool) *optest.Subject {
+	name := b.name("web")
+	b.within(t, func() {
+		b.create(name)
+		_, o, err := b.Control.CreatePortForward(t.Context(), b.Admin, control.NewPortForward{Machine: b.ref(name), PublicPort: 2222, Port: 22})
+		b.Done(o, err)
+	})
+	return &optest.Subject{
+		Start: func() (cloud.OperationID, error) {
+			_, o, err := b.Control.DeleteMachine(b.T.Context(), b.Admin, b.ref(name), force)
+			return id(o, err)
+		},
+		Ended: func(t *testing.T, o *cloud.Operation) {
+			if o.State == cloud.OperationSucceeded {
+				b.within(t, b.nothing)
+				return
+			}
+			b.within(t, func() {
+				if m := b.machine(name); m.State != cloud.MachineFailed || m.Reason == "" || m.OperationID != "" {
+					t.Errorf("machine is %s because of %q under operation %q, want failed with a reason", m.State, m.Reason, m.OperationID)
+				}
+			})
+		},
+		Clear: func(t *testing.T) { b.within(t, func() { b.remove(name); b.nothing() }) },
+	}
+}
+
+func (b *bench) forward(name string) (*cloud.PortForward, *cloud.Operation, error) {
+	return b.Control.CreatePortForward(b.T.Context(), b.Admin, control.NewPortForward{Machine: b.ref(name), PublicPort: 2222, Port: 22})
+}
+
+// forwarded checks the port forward after an operation on it.
+func (b *bench) forwarded(f *cloud.PortForward, want cloud.PortForwardState) {
+	b.T.Helper()
+	ports := b.node.Sim.Ports()
+	if open := len(ports) == 1; open != (want == cloud.PortForwardActive) {
+		b.T.Errorf("ports %v are open for a port forward that should be %s", ports, want)
+	}
+	got, err := b.Control.PortForward(b.T.Context(), b.Admin, f.ID)
+	if want == cloud.PortForwardDeleted {
+		if !cloud.Is(err, cloud.NotFound) {
+			b.T.Errorf("port forward = %+v, %v, want it gone", got, err)
+		}
+		return
+	}
+	if err != nil || got.State != want || got.OperationID != "" || want == cloud.PortForwardFailed && got.Reason == "" {
+		b.T.Errorf("port forward = %+v, %v, want %s", got, err, want)
+	}
+}
+
+func (b *bench) opening(t *testing.T) *optest.Subject {
+	name := b.name("web")
+	b.within(t, func() { b.create(name) })
+	var f *cloud.PortForward
+	return &optest.Subject{
+		Start: func() (_ cloud.OperationID, err error) {
+			var o *cloud.Operation
+			f, o, err = b.forward(name)
+			return id(o, err)
+		},
+		Ended: func(t *testing.T, o *cloud.Operation) {
+			want := cloud.PortForwardFailed
+			if o.State == cloud.OperationSucceeded {
+				want = cloud.PortForwardActive
+			}
+			b.within(t, func() { b.forwarded(f, want) })
+		},
+		Clear: func(t *testing.T) { b.within(t, func() { b.remove(name); b.nothing() }) },
+	}
+}
+
+func (b *bench) closing(t *testing.T) *optest.Subject {
+	name := b.name("web")
+	var f *cloud.PortForward
+	b.within(t, func() {
+		b.create(name)
+		var o *cloud.Operation
+		var err error
+		f, o, err = b.forward(name)
+		b.Done(o, err)
+	})
+	return &optest.Subject{
+		Start: func() (cloud.OperationID, error) {
+			_, o, err := b.Control.DeletePortForward(b.T.Context(), b.Admin, f.ID)
+			return id(o, err)
+		},
+		Ended: func(t *testing.T, o *cloud.Operation) {
+			b.within(t, func() {
+				if o.State == cloud.OperationSucceeded {
+					b.forwarded(f, cloud.PortForwardDeleted)
+					return
+				}
+				if got, err := b.Control.PortForward(t.Context(), b.Admin, f.ID); err != nil || got.State != cloud.PortForwardFailed || got.Reason == "" {
+					t.Errorf("port forward = %+v, %v, want failed with a reason", got, err)
+				}
+				_, o, err := b.Control.DeletePortForward(t.Context(), b.Admin, f.ID) // the way out
+				b.Done(o, err)
+				b.forwarded(f, cloud.PortForwardDeleted)
+			})
+		},
+		Clear: func(t *testing.T) { b.within(t, func() { b.remove(name); b.nothing() }) },
+	}
+}
+
+// emptying deletes a cloudspace whose network is still on the node, as after the
+// machines that failed.
+func (b *bench) emptying(t *testing.T) *optest.Subject {
+	name := b.name("space")
+	s, err := b.Control.CreateCloudspace(t.Context(), b.Admin, control.NewCloudspace{Account: "default", Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.within(t, func() {
+		n := b.WaitNode("sim-1", cloud.NodeOnline)
+		storetest.Exec(t, b.DB, fmt.Sprintf("UPDATE cloudspaces SET node_id = '%s' WHERE id = '%s'", n.ID, s.ID))
+	})
+	if err := b.node.Sim.SAL().Networks.Ensure(t.Context(), wire.NetworkSpec{
+		ID: s.ID, Number: s.NetworkNum, Generation: 1, CIDR: s.Network, Domain: name + ".internal",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	remove := func() (*cloud.Operation, error) {
+		return b.Control.DeleteCloudspace(b.T.Context(), b.Admin, "default", name)
+	}
+	return &optest.Subject{
+		Start: func() (cloud.OperationID, error) { return id(remove()) },
+		Ended: func(t *testing.T, o *cloud.Operation) {
+			got, err := b.Control.Cloudspace(t.Context(), b.Admin, "default", name)
+			if o.State == cloud.OperationSucceeded {
+				if !cloud.Is(err, cloud.NotFound) {
+					t.Errorf("cloudspace = %+v, %v, want it gone", got, err)
+				}
+				return
+			}
+			if err != nil || got.State != cloud.CloudspaceFailed || got.Reason == "" || got.OperationID != "" {
+				t.Errorf("cloudspace = %+v, %v, want failed with a reason", got, err)
+			}
+			b.within(t, func() { b.Done(remove()) }) // the way out
+		},
+		Clear: func(t *testing.T) { b.within(t, b.nothing) },
+	}
+}
+
+func (b *bench) fetching(t *testing.T) *optest.Subject {
+	name := b.name("image")
+	disk, _ := saltest.RawImage([]byte(name))
+	sum := sha256.Sum256(disk)
+	b.file["/"+name] = disk
+	return &optest.Subject{
+		Start: func() (cloud.OperationID, error) {
+			_, o, err := b.Control.CreateImageFromURL(b.T.Context(), b.Admin, control.NewImage{
+				Name: name, URL: b.web.URL + "/" + name, SHA256: hex.EncodeToString(sum[:]),
+			})
+			return id(o, err)
+		},
+		Ended: func(t *testing.T, o *cloud.Operation) {
+			want := cloud.ImageFailed
+			if o.State == cloud.OperationSucceeded {
+				want = cloud.ImageReady
+			}
+			i, err := b.Control.Image(t.Context(), b.Admin, "", name)
+			if err != nil || i.State != want || i.OperationID != "" || want == cloud.ImageFailed && i.Reason == "" || want == cloud.ImageReady && i.Size != int64(len(disk)) {
+				t.Errorf("image = %+v, %v, want %s", i, err, want)
+			}
+		},
+		Clear: func(t *testing.T) {
+			if err := b.Control.DeleteImage(t.Context(), b.Admin, "", name); err != nil {
+				t.Error(err)
+			}
+		},
+	}
+}
+
+func (b *bench) running(*testing.T) *optest.Subject {
+	var run cloud.OperationID
+	return &optest.Subject{
+		Start: func() (cloud.OperationID, error) {
+			var err error
+			run, err = id(b.Control.StartRun(b.T.Context(), b.Admin, control.Run{Command: []string{"true"}, All: true}))
+			return run, err
+		},
+		Ended: func(t *testing.T, _ *cloud.Operation) {
+			b.within(t, func() {
+				b.Until("all jobs of the run have ended", func() bool {
+					jobs, err := b.Control.OperationJobs(t.Context(), b.Admin, run)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, j := range jobs {
+						if !j.State.Final() {
+							return false
+						}
+					}
+					return len(jobs) <= 1
+				})
+			})
+		},
+		Clear: func(*testing.T) {},
+	}
+}
+
+func TestOperations(t *testing.T) {
+	b := newBench(t, storetest.SQLite(t))
+	optest.Run(t, b.optest(), b.cases())
+}
