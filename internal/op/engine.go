@@ -3,9 +3,7 @@ package op
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +66,9 @@ func NewEngine(db *store.DB, jobs *job.Queue, me cloud.ControllerID, log *slog.L
 // Define adds a kind of operation.
 func (e *Engine) Define(d Definition) { e.defs[d.Kind] = &d }
 
+// Controller returns whose engine it is.
+func (e *Engine) Controller() cloud.ControllerID { return e.me }
+
 // Definitions returns all kinds, for tests that go through each.
 func (e *Engine) Definitions() map[string]*Definition { return e.defs }
 
@@ -108,16 +109,16 @@ func (e *Engine) Start(tx *store.Tx, o *cloud.Operation) error {
 
 // Cancel asks a live operation to stop and undo itself.
 func (e *Engine) Cancel(tx *store.Tx, id cloud.OperationID) error {
-	o, err := tx.Operation(id)
+	asked, err := tx.CancelOperation(id)
 	if err != nil {
 		return err
 	}
-	if o.State != cloud.OperationRunning {
+	if !asked {
+		o, err := tx.Operation(id)
+		if err != nil {
+			return err
+		}
 		return cloud.StateErrorf(string(o.State), "operation %s is %s and cannot be canceled", id, o.State)
-	}
-	o.CancelAsked = true
-	if err := tx.UpdateOperation(o); err != nil {
-		return err
 	}
 	tx.Notify()
 	tx.OnCommit(func() { e.Signal(id) })
@@ -237,7 +238,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // claim renews this controller's leases and takes over what has none.
 func (e *Engine) claim(ctx context.Context) error {
-	var got []cloud.Operation
+	var got []store.OperationLease
 	err := e.db.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()
 		if err != nil {
@@ -246,19 +247,25 @@ func (e *Engine) claim(ctx context.Context) error {
 		if err := tx.RenewOperations(e.me, now.Add(leaseTTL)); err != nil {
 			return err
 		}
-		got, err = tx.ClaimOperations(e.me, now, now.Add(leaseTTL), 200)
+		if _, err = tx.ClaimOperations(e.me, now, now.Add(leaseTTL), 200); err != nil {
+			return err
+		}
+		got, err = tx.OwnedOperations(e.me)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	for i := range got {
-		e.epochs[got[i].ID] = got[i].Epoch
-	}
-	e.mu.Unlock()
-	for i := range got {
-		e.Signal(got[i].ID)
+	// Besides what was claimed now, this takes what is ours and was never heard of,
+	// because the answer to its commit was lost.
+	for _, o := range got {
+		e.mu.Lock()
+		fresh := e.epochs[o.ID] != o.Epoch
+		e.epochs[o.ID] = o.Epoch
+		e.mu.Unlock()
+		if fresh {
+			e.Signal(o.ID)
+		}
 	}
 	return nil
 }
@@ -297,232 +304,4 @@ func (e *Engine) work(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// stepError is a step's failure, apart from a failure of the store.
-type stepError struct{ err error }
-
-func (s stepError) Error() string { return s.err.Error() }
-
-// advance takes the operation on until it waits or ends.
-func (e *Engine) advance(ctx context.Context, id cloud.OperationID) {
-	e.mu.Lock()
-	epoch, mine := e.epochs[id]
-	e.mu.Unlock()
-	for conflicts := 0; mine && ctx.Err() == nil && !e.dead.Load(); {
-		more, err := e.once(ctx, id, epoch)
-		var failed stepError
-		switch {
-		case errors.Is(err, ErrCrash):
-			e.dead.Store(true)
-			return
-		case errors.Is(err, errLost):
-			e.mu.Lock()
-			delete(e.epochs, id)
-			e.mu.Unlock()
-			return
-		case errors.As(err, &failed):
-			if err := e.fail(ctx, id, epoch, failed.err); err != nil {
-				e.log.Error("record the failure of a step", "operation", id, "err", err)
-				return
-			}
-			more = true
-		case cloud.Is(err, cloud.Conflict) && conflicts < 5:
-			conflicts++
-			more = true // a user's change came between; look again
-		case err != nil:
-			e.log.Error("run operation", "operation", id, "err", err)
-			return // the store is away, or a defect of ours: the next look tries again
-		}
-		if !more {
-			return
-		}
-	}
-}
-
-var errLost = errors.New("another controller has the operation")
-
-// hold reads the operation and checks that this controller still has it.
-func (e *Engine) hold(tx *store.Tx, id cloud.OperationID, epoch int64) (*cloud.Operation, error) {
-	o, err := tx.Operation(id)
-	if err != nil {
-		return nil, err
-	}
-	if o.Owner != e.me || o.Epoch != epoch || !o.State.Live() {
-		return nil, errLost
-	}
-	return o, nil
-}
-
-// once runs one step once, in one transaction.
-func (e *Engine) once(ctx context.Context, id cloud.OperationID, epoch int64) (more bool, err error) {
-	var over bool
-	err = e.db.Update(ctx, func(tx *store.Tx) error {
-		more, over = false, false
-		o, err := e.hold(tx, id, epoch)
-		if err != nil {
-			return err
-		}
-		now, err := tx.Now()
-		if err != nil {
-			return err
-		}
-		d := e.defs[o.Kind]
-		if d == nil {
-			return fmt.Errorf("no operation kind %q is defined", o.Kind)
-		}
-		o.WakeAt = 0
-		s := &Scope{Tx: tx, Op: o, jobs: e.jobs}
-		switch {
-		case o.State == cloud.OperationRunning && o.CancelAsked:
-			err = e.turn(s, cloud.Errorf(cloud.Conflict, "canceled"))
-			more = true
-		case o.State == cloud.OperationRunning && o.Deadline < now:
-			err = e.turn(s, cloud.Errorf(cloud.Timeout, "was not done within %s; it stopped at step %q (%s)", d.Limit, o.StepName, o.Message))
-			more = true
-		case o.State == cloud.OperationRunning:
-			more, over, err = e.forward(s, d)
-		default:
-			more, over, err = e.backward(s, d)
-		}
-		if errors.Is(err, ErrWait) {
-			if o.WakeAt == 0 || o.WakeAt > now.Add(waitCheck) {
-				o.WakeAt = now.Add(waitCheck)
-			}
-		} else if err != nil {
-			return err
-		}
-		if err := tx.UpdateOperation(o); err != nil {
-			return err
-		}
-		if over {
-			return e.Event(tx, o)
-		}
-		return nil
-	})
-	if err == nil && over {
-		e.ended(id)
-	}
-	return more, err
-}
-
-// forward runs the current step's Do, or ends the operation after the last one.
-func (e *Engine) forward(s *Scope, d *Definition) (more, over bool, err error) {
-	o := s.Op
-	if o.Step >= int64(len(d.Steps)) {
-		o.Progress, o.Message, o.StepName = 100, "", ""
-		return false, true, e.end(s, d, cloud.OperationSucceeded, nil)
-	}
-	step := &d.Steps[o.Step]
-	o.StepName = step.Name
-	s.step = fmt.Sprintf("%d-%s", o.Step, step.Name)
-	if err := e.call(s, "do "+step.Name, step.Do); err != nil {
-		return false, false, err
-	}
-	o.Step++
-	o.Attempt = 0
-	o.Progress = max(o.Progress, 100*o.Step/o.Steps)
-	return true, false, nil
-}
-
-// maxUndoTries bounds the undo of one step whose function itself fails.
-const maxUndoTries = 5
-
-// backward runs the current step's Undo, or ends the operation after the first one.
-func (e *Engine) backward(s *Scope, d *Definition) (more, over bool, err error) {
-	o := s.Op
-	if o.Step < 0 {
-		state := cloud.OperationFailed
-		if o.CancelAsked {
-			state = cloud.OperationCanceled
-		}
-		return false, true, e.end(s, d, state, &cloud.Error{Kind: o.ErrorKind, Message: o.Error})
-	}
-	step := &d.Steps[min(o.Step, int64(len(d.Steps)-1))]
-	o.StepName = "undo " + step.Name
-	s.step = fmt.Sprintf("undo-%d-%s", o.Step, step.Name)
-	if step.Undo != nil {
-		if err := e.call(s, "undo "+step.Name, step.Undo); err != nil {
-			return false, false, err
-		}
-	}
-	o.Step--
-	o.Attempt = 0
-	return true, false, nil
-}
-
-// call runs a step's function; its panics are its errors.
-func (e *Engine) call(s *Scope, when string, fn func(*Scope) error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = stepError{fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
-		}
-	}()
-	if e.Inject != nil {
-		if err := e.Inject(s.Op, "before "+when); err != nil {
-			return injected(err)
-		}
-	}
-	if err := fn(s); errors.Is(err, ErrWait) {
-		return ErrWait
-	} else if err != nil {
-		return stepError{err}
-	}
-	if e.Inject != nil {
-		if err := e.Inject(s.Op, "after "+when); err != nil {
-			return injected(err)
-		}
-	}
-	return nil
-}
-
-func injected(err error) error {
-	if errors.Is(err, ErrCrash) || errors.Is(err, ErrWait) {
-		return err
-	}
-	return stepError{err}
-}
-
-func (e *Engine) end(s *Scope, d *Definition, state cloud.OperationState, cause *cloud.Error) error {
-	now, err := s.Tx.Now()
-	if err != nil {
-		return err
-	}
-	s.Op.State, s.Op.FinishedAt, s.Op.LeaseUntil = state, now, 0
-	return d.Settled(s, cause)
-}
-
-// turn makes a running operation undo itself from its current step on.
-func (e *Engine) turn(s *Scope, cause error) error {
-	o := s.Op
-	o.State, o.Attempt = cloud.OperationUndoing, 0
-	o.ErrorKind, o.Error = cloud.KindOf(cause), cloud.UserMessage(cause)
-	return s.CancelJobs("its operation ended: " + o.Error)
-}
-
-// fail records the failure of a step: a forward one begins the undo, a backward
-// one is tried again and in the end passed over, with its error on record.
-func (e *Engine) fail(ctx context.Context, id cloud.OperationID, epoch int64, cause error) error {
-	e.log.Warn("step failed", "operation", id, "err", cause)
-	return e.db.Update(ctx, func(tx *store.Tx) error {
-		o, err := e.hold(tx, id, epoch)
-		if err != nil {
-			return err
-		}
-		s := &Scope{Tx: tx, Op: o, jobs: e.jobs}
-		if o.State == cloud.OperationRunning {
-			if err := e.turn(s, cause); err != nil {
-				return err
-			}
-			return tx.UpdateOperation(o)
-		}
-		o.Attempt++
-		if o.Attempt >= maxUndoTries {
-			e.log.Error("undo of a step passed over", "operation", id, "step", o.StepName, "err", cause)
-			o.Error += "; " + o.StepName + " failed too: " + cloud.UserMessage(cause)
-			o.Step--
-			o.Attempt = 0
-		}
-		return tx.UpdateOperation(o)
-	})
 }

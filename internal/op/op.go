@@ -177,31 +177,57 @@ func (s *Scope) UndoJob(name string, mk MakeJob, left cloud.Leftover) error {
 		return nil
 	case !errors.Is(err, ErrWait):
 		var e *cloud.Error
-		if !errors.As(err, &e) {
+		if !errors.As(err, &e) || store.Broken(err) {
 			return err
 		}
 		left.Reason = e.Message
 		return s.leave(left)
 	}
-	now, err := s.Tx.Now()
-	if err != nil {
+	if wait, err := s.waits(name, node); wait || err != nil {
 		return err
-	}
-	step := fmt.Sprintf("%s%s/1", s.step, name)
-	first, err := s.Tx.JobOfStep(s.Op.ID, step)
-	if err != nil {
-		return err
-	}
-	waited := now.Sub(first.CreatedAt)
-	if node.State == cloud.NodeOnline && waited < undoWait {
-		s.Op.WakeAt = now.Add(undoWait - waited)
-		return ErrWait
 	}
 	if err := s.CancelJobs("the node does not answer"); err != nil {
 		return err
 	}
 	left.Reason = "node " + node.Name + " does not answer"
 	return s.leave(left)
+}
+
+// waits reports whether a step where nothing may stop still waits for its job,
+// with ErrWait.
+func (s *Scope) waits(name string, node *cloud.Node) (bool, error) {
+	now, err := s.Tx.Now()
+	if err != nil {
+		return false, err
+	}
+	first, err := s.Tx.JobOfStep(s.Op.ID, fmt.Sprintf("%s%s/1", s.step, name))
+	if err != nil {
+		return false, err
+	}
+	waited := now.Sub(first.CreatedAt)
+	if node.State != cloud.NodeOnline || waited >= undoWait {
+		return false, nil
+	}
+	s.Op.WakeAt = now.Add(undoWait - waited)
+	return true, ErrWait
+}
+
+// LateJob is Job for undo steps and closings, where nothing may stop, and whose
+// job the node may do late: while the node answers the step waits; else the job
+// stays for when the node is back, and the step goes on.
+func (s *Scope) LateJob(name string, on cloud.NodeID, mk MakeJob) error {
+	node, err := s.Tx.Node(on)
+	if cloud.Is(err, cloud.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.NamedJob(name, mk); !errors.Is(err, ErrWait) {
+		return err
+	}
+	_, err = s.waits(name, node)
+	return err
 }
 
 // leave records what the node may still hold.
@@ -216,6 +242,20 @@ func (s *Scope) leave(left cloud.Leftover) error {
 	}
 	left.ID, left.AccountID = cloud.NewID[cloud.LeftoverID](), s.Op.AccountID
 	return s.Tx.CreateLeftover(&left)
+}
+
+// CancelJob cancels a job, of whatever it is, and reports whether it has ended: an
+// agent that runs it may take a while.
+func (s *Scope) CancelJob(id cloud.JobID, why string) (ended bool, err error) {
+	err = s.jobs.Cancel(s.Tx, id, why)
+	if cloud.Is(err, cloud.NotFound) || cloud.Is(err, cloud.Conflict) && !store.Broken(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	j, err := s.Tx.Job(id)
+	return err == nil && j.State.Final(), err
 }
 
 // CancelJobs cancels the operation's jobs that have not ended.

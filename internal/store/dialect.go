@@ -6,9 +6,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -195,6 +198,33 @@ func uniqueError(what string, cause error) error {
 	e := cloud.Wrap(cloud.Conflict, cause, "is taken; choose another one")
 	e.Field = field
 	return e
+}
+
+// ErrChanged is the cause of the Conflict that a write of a stale version is.
+var ErrChanged = errors.New("stale version")
+
+// Broken reports whether err says nothing about what was asked: the database was
+// away or full, the transaction collided with another one, the row was changed
+// meanwhile, or the caller's ctx ended. The same transaction may succeed when it
+// is run again.
+func Broken(err error) bool {
+	for _, cause := range []error{
+		ErrChanged, context.Canceled, context.DeadlineExceeded, driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF,
+	} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) { // but for wrong values (22), constraints (23) and wrong queries (42)
+		return !slices.Contains([]string{"22", "23", "42"}, pg.Code[:2])
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return !slices.Contains([]int{sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}, lite.Code()&0xff)
+	}
+	var network net.Error
+	return errors.As(err, &network)
 }
 
 // IsTaken reports whether err says that a unique value exists already.

@@ -60,6 +60,24 @@ func (tx *Tx) ClaimOperations(owner cloud.ControllerID, now, until cloud.Time, l
 	return ops, nil
 }
 
+// OperationLease is the lease on a live operation.
+type OperationLease struct {
+	ID    cloud.OperationID
+	Epoch int64
+}
+
+// OwnedOperations returns the owner's leases on live operations.
+func (tx *Tx) OwnedOperations(owner cloud.ControllerID) ([]OperationLease, error) {
+	var out []OperationLease
+	err := tx.query(func(scan func(...any) error) error {
+		var l OperationLease
+		err := scan(&l.ID, &l.Epoch)
+		out = append(out, l)
+		return err
+	}, "SELECT id, epoch FROM operations WHERE state IN ('running', 'undoing') AND owner = ?", owner)
+	return out, err
+}
+
 // RenewOperations extends the owner's leases on live operations.
 func (tx *Tx) RenewOperations(owner cloud.ControllerID, until cloud.Time) error {
 	_, err := tx.exec("UPDATE operations SET lease_until = ? WHERE state IN ('running', 'undoing') AND owner = ?", until, owner)
@@ -89,6 +107,14 @@ func (tx *Tx) OperationsToWake(owner cloud.ControllerID, now cloud.Time) ([]clou
 // LiveOperation returns the live operation on the subject, NotFound if there is none.
 func (tx *Tx) LiveOperation(subject string) (*cloud.Operation, error) {
 	return operations.get(tx, subject, "subject_id = ? AND state IN ('running', 'undoing') ORDER BY id LIMIT 1", subject)
+}
+
+// CancelOperation marks a running operation for its owner to undo and reports
+// whether it was one. The new version has a step that is under way look again;
+// the caller needs to know none.
+func (tx *Tx) CancelOperation(id cloud.OperationID) (bool, error) {
+	n, err := tx.exec("UPDATE operations SET cancel_asked = TRUE, version = version + 1 WHERE id = ? AND state = 'running'", id)
+	return n == 1, err
 }
 
 // WakeOperation has the operation's owner look at it at once, whichever

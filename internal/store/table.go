@@ -125,7 +125,7 @@ func (t *table[T]) update(tx *Tx, v *T) error {
 	sets := strings.Join(t.cols[1:], " = ?, ") + " = ?"
 	n, err := tx.exec(fmt.Sprintf("UPDATE %s SET %s WHERE id = ? AND version = ?", t.name, sets), append(vals[1:], vals[0], old)...)
 	if err == nil && n == 0 {
-		err = cloud.Errorf(cloud.Conflict, "the %s was changed meanwhile; read it again", t.kind)
+		err = cloud.Wrap(cloud.Conflict, ErrChanged, "the %s was changed meanwhile; read it again", t.kind)
 	}
 	if err != nil {
 		m.Version = old
