@@ -3,13 +3,11 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
 	"atoll/internal/op"
 	"atoll/internal/store"
-	"atoll/internal/wire"
 )
 
 func cloudspaceTarget(s *cloud.Cloudspace) target {
@@ -211,6 +209,9 @@ func (c *Control) cloudspaceDelete() op.Definition {
 	return op.Definition{
 		Kind: "cloudspace.delete", Limit: opLimit,
 		Steps: []op.Step{{Name: "remove network", Do: func(s *op.Scope) error {
+			if err := s.Tx.LockCloudspace(s.Op.CloudspaceID); err != nil {
+				return err
+			}
 			cs, err := s.Tx.Cloudspace(s.Op.CloudspaceID)
 			if err != nil {
 				return err
@@ -244,88 +245,4 @@ func jobOf(node cloud.NodeID, action, queue string, args any) (cloud.Job, error)
 	return cloud.Job{
 		Action: action, TargetNode: node, Queue: queue, Args: b, Idempotent: true, MaxAttempts: 3, Retention: cloud.KeepFailures,
 	}, err
-}
-
-// ensureNetwork has the cloudspace's node make the network as the rows say now.
-// Specifications of one cloudspace go one after the other.
-func ensureNetwork(s *op.Scope, id cloud.CloudspaceID, name string) error {
-	_, err := s.NamedJob(name, func() (cloud.Job, error) {
-		spec, node, err := nextNetworkSpec(s.Tx, id)
-		if err != nil {
-			return cloud.Job{}, err
-		}
-		j, err := jobOf(node, wire.ActionNetworkEnsure, cloud.QueueHypervisor, spec)
-		j.Key = "network:" + string(id)
-		return j, err
-	})
-	var e *cloud.Error
-	if errors.As(err, &e) && e.Kind == cloud.Conflict && e.Field == "" {
-		return nil // our generation is stale: a newer specification, which has our rows too, was faster
-	}
-	return err
-}
-
-// nextNetworkSpec is the whole network as the rows say, under the next generation.
-func nextNetworkSpec(tx *store.Tx, id cloud.CloudspaceID) (*wire.NetworkSpec, cloud.NodeID, error) {
-	if err := tx.LockCloudspace(id); err != nil {
-		return nil, "", err
-	}
-	cs, err := tx.Cloudspace(id)
-	if err != nil {
-		return nil, "", err
-	}
-	if cs.NodeID == "" {
-		return nil, "", cloud.StateErrorf(string(cs.State), "cloudspace %s has no gateway", cs.Name)
-	}
-	cs.NetworkGeneration++
-	if err := tx.UpdateCloudspace(cs); err != nil {
-		return nil, "", err
-	}
-	spec := &wire.NetworkSpec{ID: cs.ID, Number: cs.NetworkNum, Generation: cs.NetworkGeneration, CIDR: cs.Network, Domain: cs.Name + ".internal"}
-	machines, err := tx.MachinesIn(id)
-	if err != nil {
-		return nil, "", err
-	}
-	addresses := map[cloud.MachineID]string{}
-	for i := range machines {
-		m := &machines[i]
-		if m.State == cloud.MachineFailed || m.State == cloud.MachineDeleting {
-			continue
-		}
-		addresses[m.ID] = m.Address
-		spec.Leases = append(spec.Leases, wire.Lease{MAC: m.MAC, Address: m.Address, Hostname: m.Name})
-	}
-	forwards, err := tx.PortForwardsIn(id)
-	if err != nil {
-		return nil, "", err
-	}
-	for i := range forwards {
-		f := &forwards[i]
-		if address := addresses[f.MachineID]; address != "" && (f.State == cloud.PortForwardCreating || f.State == cloud.PortForwardActive) {
-			spec.Forwards = append(spec.Forwards, wire.Forward{Protocol: f.Protocol, PublicPort: f.PublicPort, Address: address, Port: f.Port})
-		}
-	}
-	return spec, cs.NodeID, nil
-}
-
-// removeNetwork has the node remove the cloudspace's network; what it does not
-// remove becomes a leftover.
-func removeNetwork(s *op.Scope, cs *cloud.Cloudspace) error {
-	if cs.NodeID == "" {
-		return nil
-	}
-	err := s.UndoJob("network", func() (cloud.Job, error) {
-		j, err := jobOf(cs.NodeID, wire.ActionNetworkDelete, cloud.QueueHypervisor, wire.NetworkRef{ID: cs.ID, Number: cs.NetworkNum})
-		j.Key = "network:" + string(cs.ID)
-		return j, err
-	}, cloud.Leftover{NodeID: cs.NodeID, Kind: cloud.LeftoverNetwork, ObjectID: string(cs.ID), Epoch: cs.NetworkNum})
-	if err != nil {
-		return err
-	}
-	cs, err = s.Tx.Cloudspace(cs.ID)
-	if err != nil {
-		return err
-	}
-	cs.NodeID = ""
-	return s.Tx.UpdateCloudspace(cs)
 }

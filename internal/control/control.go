@@ -54,12 +54,13 @@ type Control struct {
 	inst    *installation
 	auth    *credentials
 	images  imageBodies
+	cleared chan struct{} // leftovers may be looked at again
 }
 
 // New returns the rules over the store: it reads or makes the installation's
 // keys and defines the operations. Call Run to start its loops.
 func New(ctx context.Context, cfg Config) (*Control, error) {
-	c := &Control{Config: cfg, feed: newFeed(), auth: newCredentials()}
+	c := &Control{Config: cfg, feed: newFeed(), auth: newCredentials(), cleared: make(chan struct{}, 1)}
 	if c.ID == "" {
 		c.ID = cloud.NewID[cloud.ControllerID]()
 	}

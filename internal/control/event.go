@@ -56,7 +56,24 @@ func (c *Control) operationEvent(tx *store.Tx, o *cloud.Operation) error {
 	if o.State == cloud.OperationFailed || o.State == cloud.OperationCanceled {
 		e.Outcome = cloud.OutcomeFailed
 	}
-	return tx.AddEvent(e)
+	if err := tx.AddEvent(e); err != nil || o.State.Live() {
+		return err
+	}
+	return c.wakeNext(tx, o)
+}
+
+// wakeNext has the operation that replaced the one that ended go on.
+func (c *Control) wakeNext(tx *store.Tx, o *cloud.Operation) error {
+	next, err := tx.LiveOperation(o.SubjectID)
+	if cloud.Is(err, cloud.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	tx.Notify()
+	tx.OnCommit(func() { c.ops.Signal(next.ID) })
+	return tx.WakeOperation(next.ID)
 }
 
 // stateEvent records an observed change of state.

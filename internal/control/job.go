@@ -103,6 +103,9 @@ func (c *Control) jobsFinished(tx *store.Tx, done []cloud.Job) error {
 			tx.Notify()
 			tx.OnCommit(func() { c.ops.Signal(id) })
 		}
+		if done[i].SubjectKind == cloud.KindLeftover {
+			tx.OnCommit(func() { signal(c.cleared) })
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
+	"atoll/internal/op"
 	"atoll/internal/store"
 	"atoll/internal/wire"
 )
@@ -80,6 +81,7 @@ func (c *Control) clearLeftovers(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-c.cleared: // or a node is back
 		case <-tick.C:
 		}
 	}
@@ -172,6 +174,7 @@ func (c *Control) leftoverJob(tx *store.Tx, l *cloud.Leftover) (wait bool, err e
 	case err != nil || !j.State.Final():
 		return true, err
 	case j.State == cloud.JobSucceeded:
+		tx.OnCommit(func() { signal(c.cleared) }) // volumes may wait for their machine
 		return true, endLeftover(tx, l, "removed from its node")
 	}
 	return now.Sub(j.FinishedAt) < leftoverAgain, nil
@@ -196,7 +199,7 @@ func usedAgain(tx *store.Tx, l *cloud.Leftover) (bool, error) {
 	case cloud.LeftoverMachine:
 		var m *cloud.Machine
 		if m, err = tx.Machine(cloud.MachineID(l.ObjectID)); err == nil {
-			used = m.NodeID == l.NodeID && m.PlacementEpoch > l.Epoch
+			used = m.NodeID == l.NodeID && m.PlacementEpoch > l.Epoch && m.State != cloud.MachineFailed && m.State != cloud.MachineDeleting
 		}
 	case cloud.LeftoverVolume:
 		var d *cloud.Disk
@@ -225,7 +228,14 @@ func leftoverWork(tx *store.Tx, l *cloud.Leftover) (*cloud.Job, error) {
 	var args any
 	switch l.Kind {
 	case cloud.LeftoverMachine:
-		j.Action, args = wire.ActionMachineDelete, wire.MachineRef{ID: cloud.MachineID(l.ObjectID), Epoch: l.Epoch}
+		ref := wire.MachineRef{ID: cloud.MachineID(l.ObjectID), Epoch: l.Epoch}
+		m, err := tx.MachineEvenDeleted(ref.ID)
+		if err == nil && m.NodeID == l.NodeID {
+			ref.Epoch = max(ref.Epoch, m.PlacementEpoch) // a deletion since then made what the node knows newer
+		} else if err != nil && !cloud.Is(err, cloud.NotFound) {
+			return nil, err
+		}
+		j.Action, args = wire.ActionMachineDelete, ref
 	case cloud.LeftoverVolume:
 		j.Action, args = wire.ActionVolumeDelete, wire.VolumeRef{ID: cloud.DiskID(l.ObjectID)}
 	case cloud.LeftoverNetwork:
@@ -233,11 +243,33 @@ func leftoverWork(tx *store.Tx, l *cloud.Leftover) (*cloud.Job, error) {
 		if err != nil {
 			return nil, err
 		}
-		j.Action, args = wire.ActionNetworkDelete, wire.NetworkRef{ID: s.ID, Number: s.NetworkNum}
+		j.Action, args, j.Key = wire.ActionNetworkDelete, wire.NetworkRef{ID: s.ID, Number: s.NetworkNum}, networkKey(s.ID)
 	default:
 		return nil, cloud.Errorf(cloud.Internal, "leftover %s has the unknown kind %q", l.ID, l.Kind)
 	}
 	var err error
 	j.Args, err = json.Marshal(args)
 	return j, err
+}
+
+// reclaim takes an object back that was to be removed from the node and is needed
+// there again; it waits for a job that is removing it.
+func reclaim(s *op.Scope, node cloud.NodeID, kind cloud.LeftoverKind, object string) error {
+	l, err := s.Tx.LeftoverOf(node, kind, object)
+	if cloud.Is(err, cloud.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if l.JobID != "" {
+		ended, err := s.CancelJob(l.JobID, "what it removes is needed again")
+		if err != nil {
+			return err
+		}
+		if !ended {
+			return lookSoon(s)
+		}
+	}
+	return endLeftover(s.Tx, l, "the node has it rightly again")
 }

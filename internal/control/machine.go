@@ -44,14 +44,14 @@ func (c *Control) CreateMachine(ctx context.Context, r *Request, in NewMachine) 
 		if _, err := ch.active(s.AccountID); err != nil {
 			return err
 		}
-		if s.State != cloud.CloudspaceActive {
-			return cloud.StateErrorf(string(s.State), "cloudspace %s is %s and takes no machines", s.Name, s.State)
-		}
 		if err := ch.LockCloudspace(s.ID); err != nil {
 			return err
 		}
 		if s, err = ch.Cloudspace(s.ID); err != nil {
 			return err
+		}
+		if s.State != cloud.CloudspaceActive {
+			return cloud.StateErrorf(string(s.State), "cloudspace %s is %s and takes no machines", s.Name, s.State)
 		}
 		if m, err = ch.newMachine(s, in); err != nil {
 			return err

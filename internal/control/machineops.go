@@ -1,8 +1,11 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +25,7 @@ func (c *Control) machineOperations() []op.Definition {
 		{
 			Kind: "machine.create", Limit: 2 * time.Hour, Settled: c.created, Retry: c.retryCreate,
 			Steps: []op.Step{
-				{Name: "fetch image", Do: fetchImage},
+				{Name: "fetch image", Do: fetchImage, Undo: freeGateway},
 				{Name: "make disk", Do: makeDisk, Undo: removeDisk},
 				{Name: "make network", Do: machineNetwork, Undo: machineNetworkGone},
 				{Name: "start", Do: startMachine, Undo: removeMachine},
@@ -103,6 +106,9 @@ func makeDisk(s *op.Scope) error {
 	if err != nil {
 		return err
 	}
+	if err := reclaim(s, m.NodeID, cloud.LeftoverVolume, string(d.ID)); err != nil {
+		return err
+	}
 	s.Progress(25, "making the disk")
 	_, err = s.Job(func() (cloud.Job, error) {
 		args, err := imageArgs(s.Tx, m.ImageID)
@@ -122,51 +128,6 @@ func removeDisk(s *op.Scope) error {
 	return s.UndoJob("", func() (cloud.Job, error) {
 		return jobOf(d.NodeID, wire.ActionVolumeDelete, cloud.QueueIO, wire.VolumeRef{ID: d.ID})
 	}, cloud.Leftover{NodeID: d.NodeID, Kind: cloud.LeftoverVolume, ObjectID: string(d.ID)})
-}
-
-func machineNetwork(s *op.Scope) error {
-	s.Progress(50, "making the network")
-	return ensureNetwork(s, s.Op.CloudspaceID, "")
-}
-
-// machineNetworkGone takes the machine out of the network; the last machine of a
-// cloudspace takes the network with it.
-func machineNetworkGone(s *op.Scope) error {
-	cs, err := s.Tx.Cloudspace(s.Op.CloudspaceID)
-	if err != nil || cs.NodeID == "" {
-		return err
-	}
-	m, _, err := machineOf(s)
-	if err != nil {
-		return err
-	}
-	others, err := s.Tx.MachinesIn(cs.ID)
-	if err != nil {
-		return err
-	}
-	alive := false
-	for i := range others {
-		alive = alive || others[i].ID != m.ID && others[i].State != cloud.MachineFailed
-	}
-	if !alive {
-		return removeNetwork(s, cs)
-	}
-	if m.State != cloud.MachineDeleting { // undo of a create: the specification must not name it
-		m.State, m.Reason = cloud.MachineFailed, s.Op.Error
-		m.OperationID = ""
-		if err := s.Tx.UpdateMachine(m); err != nil {
-			return err
-		}
-	}
-	return s.UndoJob("network", func() (cloud.Job, error) {
-		spec, node, err := nextNetworkSpec(s.Tx, cs.ID)
-		if err != nil {
-			return cloud.Job{}, err
-		}
-		j, err := jobOf(node, wire.ActionNetworkEnsure, cloud.QueueHypervisor, spec)
-		j.Key = "network:" + string(cs.ID)
-		return j, err
-	}, cloud.Leftover{NodeID: cs.NodeID, Kind: cloud.LeftoverNetwork, ObjectID: string(cs.ID), Epoch: cs.NetworkNum})
 }
 
 func startMachine(s *op.Scope) error {
@@ -247,17 +208,21 @@ func removeMachine(s *op.Scope) error {
 	if err != nil {
 		return err
 	}
+	epoch := m.PlacementEpoch
+	if s.Op.State == cloud.OperationUndoing {
+		epoch++ // what a late start job may still make has an older epoch than its removal
+	}
 	err = s.UndoJob("machine", func() (cloud.Job, error) {
-		if s.Op.State == cloud.OperationUndoing { // what a late start job may still make has an older epoch than its removal
-			m.PlacementEpoch++
-			if err := s.Tx.UpdateMachine(m); err != nil {
-				return cloud.Job{}, err
-			}
-		}
-		return jobOf(m.NodeID, wire.ActionMachineDelete, cloud.QueueHypervisor, wire.MachineRef{ID: m.ID, Epoch: m.PlacementEpoch})
-	}, cloud.Leftover{NodeID: m.NodeID, Kind: cloud.LeftoverMachine, ObjectID: string(m.ID), Epoch: m.PlacementEpoch})
+		return jobOf(m.NodeID, wire.ActionMachineDelete, cloud.QueueHypervisor, wire.MachineRef{ID: m.ID, Epoch: epoch})
+	}, cloud.Leftover{NodeID: m.NodeID, Kind: cloud.LeftoverMachine, ObjectID: string(m.ID), Epoch: epoch})
 	if err != nil {
 		return err
+	}
+	if epoch != m.PlacementEpoch {
+		m.PlacementEpoch = epoch
+		if err := s.Tx.UpdateMachine(m); err != nil {
+			return err
+		}
 	}
 	return observed(s, m, cloud.PowerOff)
 }
@@ -373,12 +338,15 @@ func releaseAll(tx *store.Tx, kind cloud.Kind, id string, o cloud.OperationID, r
 	if err != nil {
 		return err
 	}
-	for scope, what := range sums {
-		for _, r := range cloud.Resources {
-			if what[r] == 0 {
+	scopes := slices.SortedFunc(maps.Keys(sums), func(a, b cloud.Scope) int { // as post goes: account, cloudspace, node
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
+	for _, r := range cloud.Resources {
+		for _, scope := range scopes {
+			if sums[scope][r] == 0 {
 				continue
 			}
-			e := cloud.Entry{Scope: scope, Resource: r, Delta: -what[r], SubjectKind: kind, SubjectID: id, OperationID: o, Reason: reason}
+			e := cloud.Entry{Scope: scope, Resource: r, Delta: -sums[scope][r], SubjectKind: kind, SubjectID: id, OperationID: o, Reason: reason}
 			if err := tx.Post(e); err != nil {
 				return err
 			}
@@ -387,8 +355,9 @@ func releaseAll(tx *store.Tx, kind cloud.Kind, id string, o cloud.OperationID, r
 	return nil
 }
 
-// mine reports whether the machine still is this operation's to settle.
-func mine(s *op.Scope, m *cloud.Machine) bool { return m.OperationID == s.Op.ID || m.OperationID == "" }
+// mine reports whether the machine still is this operation's to settle, not that
+// of one that replaced it.
+func mine(s *op.Scope, m *cloud.Machine) bool { return m.OperationID == s.Op.ID }
 
 func (c *Control) created(s *op.Scope, cause *cloud.Error) error {
 	m, d, err := machineOf(s)
@@ -430,6 +399,17 @@ func (c *Control) retryCreate(s *op.Scope) error {
 	cs, err := s.Tx.Cloudspace(m.CloudspaceID)
 	if err != nil {
 		return err
+	}
+	has, err := held(s.Tx, string(m.ID))
+	if err != nil {
+		return err
+	}
+	for _, what := range has {
+		for _, n := range what {
+			if n != 0 {
+				return cloud.StateErrorf(string(m.State), "machine %s failed to be deleted, not to be created; delete it again", m.Name)
+			}
+		}
 	}
 	ch := &change{Tx: s.Tx, c: c, r: System("retry"), plan: &cloud.Plan{}}
 	if err := ch.placeMachine(cs, m, s.Op); err != nil {

@@ -432,6 +432,7 @@ func (c *Control) heard(ctx context.Context, id cloud.NodeID, x *wire.Exchange) 
 		if was == cloud.NodeOnline {
 			return nil
 		}
+		tx.OnCommit(func() { signal(c.cleared) })
 		return stateEvent(tx, "node.online", nodeSubject(n), "")
 	})
 	return n, err

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
@@ -157,12 +158,15 @@ func (c *Control) portForwardOperations() []op.Definition {
 	}
 }
 
-func forwardNetwork(s *op.Scope) error { return ensureNetwork(s, s.Op.CloudspaceID, "") }
+func forwardNetwork(s *op.Scope) error { return ensureNetwork(s, s.Op.CloudspaceID) }
 
 // closePort makes the network without the forward; a node that does not answer
-// learns it with the next specification.
+// learns it when it is back.
 func closePort(s *op.Scope) error {
 	f, err := s.Tx.PortForward(cloud.PortForwardID(s.Op.SubjectID))
+	if cloud.Is(err, cloud.NotFound) {
+		return nil // its machine was deleted meanwhile, and the port with it
+	}
 	if err != nil {
 		return err
 	}
@@ -176,7 +180,11 @@ func closePort(s *op.Scope) error {
 	if err != nil || cs.NodeID == "" {
 		return err
 	}
-	return ensureNetwork(s, cs.ID, "")
+	err = changeNetwork(s, cs)
+	if e := new(cloud.Error); s.Op.State == cloud.OperationUndoing || errors.As(err, &e) && e.State != "" { // the network goes, and the port with it
+		err = passOver(err)
+	}
+	return err
 }
 
 func settleForward(done cloud.PortForwardState) func(*op.Scope, *cloud.Error) error {
