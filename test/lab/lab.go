@@ -229,7 +229,7 @@ func (l *Lab) run(n *Node, a *agent.Agent) {
 	go func() {
 		defer close(n.done)
 		if err := a.Run(ctx); err != nil {
-			l.T.Errorf("agent %s: %v", n.Name, err)
+			l.root.Errorf("agent %s: %v", n.Name, err)
 		}
 	}()
 }

@@ -2,6 +2,7 @@ package optest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"atoll/internal/cloud"
@@ -27,6 +28,8 @@ type Faults struct {
 	errs    map[Point]error
 	reached map[Point]chan struct{}
 	held    *Point
+	frozen  *Point
+	thawed  <-chan struct{}
 	signal  func(cloud.OperationID)
 }
 
@@ -36,7 +39,7 @@ func (f *Faults) Watch(kind string, signal func(cloud.OperationID)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kind, f.id, f.signal = kind, "", signal
-	f.calls, f.trace, f.held = map[string]int{}, nil, nil
+	f.calls, f.trace, f.held, f.frozen = map[string]int{}, nil, nil, nil
 	f.errs, f.reached = map[Point]error{}, map[Point]chan struct{}{}
 }
 
@@ -58,9 +61,37 @@ func (f *Faults) Hold(p Point) (reached <-chan struct{}) {
 	return f.notice(p)
 }
 
+// Freeze stops the engine itself at the point until thaw is called, within its
+// transaction if the store allows others beside it (inside), else the operation
+// only. Once.
+func (f *Faults) Freeze(p Point, inside bool) (thaw func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !inside {
+		f.errs[p] = op.ErrWait
+		f.notice(p)
+		return func() {}
+	}
+	stop := make(chan struct{})
+	f.frozen, f.thawed = &p, stop
+	f.notice(p)
+	return sync.OnceFunc(func() { close(stop) })
+}
+
+// Reached returns the channel that is closed when the operation comes to the
+// point, of which At, Hold or Freeze was told before.
+func (f *Faults) Reached(p Point) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.notice(p)
+}
+
 func (f *Faults) notice(p Point) <-chan struct{} {
 	if f.reached[p] == nil {
 		f.reached[p] = make(chan struct{})
+		if slices.Contains(f.trace, p) {
+			close(f.reached[p])
+		}
 	}
 	return f.reached[p]
 }
@@ -96,7 +127,13 @@ func (f *Faults) Inject(o *cloud.Operation, when string) error {
 	f.trace = append(f.trace, p)
 	if c := f.reached[p]; c != nil {
 		close(c)
-		delete(f.reached, p)
+	}
+	if f.frozen != nil && *f.frozen == p {
+		thawed := f.thawed
+		f.mu.Unlock() // the engine is frozen, not the others
+		<-thawed
+		f.mu.Lock()
+		return nil
 	}
 	if f.held != nil && f.held.When == when && f.held.Call <= p.Call {
 		return op.ErrWait

@@ -12,12 +12,15 @@ package optest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"atoll/internal/cloud"
+	"atoll/internal/job"
 	"atoll/internal/op"
 	"atoll/internal/store"
 )
@@ -31,6 +34,8 @@ type World struct {
 	// store.
 	Kill   func(t *testing.T)
 	Cancel func(ctx context.Context, id cloud.OperationID) error
+	// Queue is the running controller's.
+	Queue func() *job.Queue
 	// Sound fails the test if an object is stuck or a balance is wrong.
 	Sound func(t *testing.T)
 }
@@ -75,6 +80,15 @@ func Run(t *testing.T, w *World, cases []Case) {
 	Covered(t, w.Engine(), cases)
 	for _, c := range cases {
 		t.Run(c.name(), func(t *testing.T) { w.all(t, c) })
+	}
+}
+
+// Some puts the cases of the named kinds through everything.
+func Some(t *testing.T, w *World, cases []Case, kinds ...string) {
+	for _, c := range cases {
+		if slices.Contains(kinds, c.Kind) && c.Way == "" {
+			t.Run(c.name(), func(t *testing.T) { w.all(t, c) })
+		}
 	}
 }
 
@@ -155,7 +169,7 @@ func (w *World) forward(t *testing.T, c Case, p Point) {
 	t.Run("time out "+p.String(), func(t *testing.T) {
 		w.one(t, c, cloud.OperationFailed, func(r *run) {
 			r.hold(p)
-			w.exec(t, "UPDATE operations SET deadline = 1 WHERE id = '"+string(r.id)+"'")
+			w.exec(t, "UPDATE operations SET deadline = 1, version = version + 1 WHERE id = '"+string(r.id)+"'")
 			w.Faults.Release()
 		})
 	})
@@ -264,6 +278,85 @@ func (r *run) wait(reached <-chan struct{}, p Point) {
 	}
 }
 
+// Twice has each case done by two controllers at once: the first one freezes
+// before a step, a second one takes the operation over and ends it, and the first
+// one, which is told all the while that there is something to do, must change
+// nothing. On a store for several controllers the first one freezes within its
+// transaction, after it has seen that the operation is its own.
+func Twice(t *testing.T, w *World, cases []Case) {
+	for _, c := range cases {
+		t.Run(c.name(), func(t *testing.T) {
+			for _, p := range w.trace(t, c) {
+				if strings.HasPrefix(p.When, "before") {
+					t.Run("freeze "+p.String(), func(t *testing.T) { w.twice(t, c, p) })
+				}
+			}
+		})
+	}
+}
+
+func (w *World) twice(t *testing.T, c Case, p Point) {
+	w.one(t, c, cloud.OperationSucceeded, func(r *run) {
+		thaw := w.Faults.Freeze(p, w.DB.Shared())
+		defer thaw()
+		r.start()
+		r.wait(w.Faults.Reached(p), p)
+		second := w.second()
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer stop()
+		w.steal(t, r.id, second)
+		all.Go(func() {
+			if err := second.Run(ctx); err != nil {
+				t.Errorf("second engine: %v", err)
+			}
+		})
+		all.Go(func() { // both hear of everything, as of a job that has ended
+			for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+				second.Signal(r.id)
+				w.Engine().Signal(r.id)
+			}
+		})
+		wait, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if _, err := second.Wait(wait, r.id); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// second returns another controller's engine.
+func (w *World) second() *op.Engine {
+	first := w.Engine()
+	e := op.NewEngine(w.DB, w.Queue(), cloud.NewID[cloud.ControllerID](), slog.New(slog.DiscardHandler))
+	e.Event = first.Event
+	for _, d := range first.Definitions() {
+		e.Define(*d)
+	}
+	return e
+}
+
+// steal ends the first controller's leases and has the second one take them,
+// before the first one renews them.
+func (w *World) steal(t *testing.T, id cloud.OperationID, e *op.Engine) {
+	t.Helper()
+	err := w.DB.Update(t.Context(), func(tx *store.Tx) error {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		if err := tx.ReleaseOperations(w.Engine().Controller()); err != nil {
+			return err
+		}
+		_, err = tx.ClaimOperations(e.Controller(), now, now.Add(patience), 100)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Ended waits until the operation has ended.
 func (w *World) Ended(t *testing.T, id cloud.OperationID) *cloud.Operation {
 	t.Helper()
@@ -284,10 +377,4 @@ func (w *World) exec(t *testing.T, query string) {
 	if err := store.ExecForTest(w.DB, query); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Expire ends all leases at once, as time does after their controllers died.
-func (w *World) Expire(t *testing.T) {
-	t.Helper()
-	w.exec(t, "UPDATE operations SET lease_until = 0")
 }
