@@ -2,8 +2,10 @@ package control
 
 import (
 	"fmt"
+	"maps"
 
 	"atoll/internal/cloud"
+	"atoll/internal/store"
 )
 
 // amounts are changes of several resources at once.
@@ -13,6 +15,15 @@ func (a amounts) negative() amounts {
 	out := amounts{}
 	for r, n := range a {
 		out[r] = -n
+	}
+	return out
+}
+
+// plus adds b to a copy of a.
+func (a amounts) plus(b amounts) amounts {
+	out := maps.Clone(a)
+	for r, n := range b {
+		out[r] += n
 	}
 	return out
 }
@@ -35,6 +46,11 @@ type poster interface {
 	Account(cloud.AccountID) (*cloud.Account, error)
 	Cloudspace(cloud.CloudspaceID) (*cloud.Cloudspace, error)
 }
+
+// facts posts what has happened already, which no limit can refuse.
+type facts struct{ *store.Tx }
+
+func (f facts) Post(e cloud.Entry) error { return f.PostFact(e) }
 
 // post writes the entries and balances of the amounts. A limit that would be
 // passed is a Quota error that names limit, rest and who can raise it.

@@ -164,7 +164,8 @@ func (ch *change) placeMachine(s *cloud.Cloudspace, m *cloud.Machine, o *cloud.O
 	want := need{m.VCPUs, m.MemoryMiB, m.DiskGiB}
 	p := machinePosting(m, o.ID, "create")
 	p.node = ""
-	if err := ch.post(p, want.amounts()); err != nil { // the account's limit before the nodes' room: it is the user's to change
+	takes := want.amounts().plus(runningAmounts(m)) // it starts at once
+	if err := ch.post(p, takes); err != nil { // the account's limit before the nodes' room: it is the user's to change
 		return err
 	}
 	n, candidates, err := place(ch.Tx, s, want)
@@ -174,7 +175,11 @@ func (ch *change) placeMachine(s *cloud.Cloudspace, m *cloud.Machine, o *cloud.O
 	}
 	m.NodeID = n.ID
 	m.PlacementEpoch++
-	for r, amount := range want.amounts() {
+	for _, r := range cloud.Resources { // always in the same order: no deadlocks
+		amount := takes[r]
+		if amount == 0 {
+			continue
+		}
 		e := cloud.Entry{
 			Scope: cloud.Scope{Kind: cloud.KindNode, ID: string(n.ID)}, Resource: r, Delta: amount,
 			SubjectKind: cloud.KindMachine, SubjectID: string(m.ID), OperationID: o.ID, Reason: "create",
@@ -406,7 +411,16 @@ func (ch *change) startPower(m *cloud.Machine, kind string, to cloud.MachineStat
 	}
 	m.State, m.OperationID, m.Reason = to, o.ID, ""
 	switch to {
-	case cloud.MachineStarting, cloud.MachineRebooting:
+	case cloud.MachineStarting:
+		diff, err := runningDiff(ch.Tx, m, true)
+		if err != nil {
+			return nil, err
+		}
+		if err := ch.post(machinePosting(m, o.ID, "start"), diff); err != nil {
+			return nil, err
+		}
+		m.DesiredPower = cloud.PowerOn
+	case cloud.MachineRebooting:
 		m.DesiredPower = cloud.PowerOn
 	case cloud.MachineStopping:
 		m.DesiredPower = cloud.PowerOff

@@ -316,23 +316,39 @@ func observed(s *op.Scope, m *cloud.Machine, p cloud.Power) error {
 }
 
 // countRunning makes the ledger say whether the machine runs: it posts the
-// difference between what should be and what its entries say.
+// difference between what is and what its entries say.
 func countRunning(tx *store.Tx, m *cloud.Machine, running bool, o cloud.OperationID) error {
-	held, err := held(tx, string(m.ID))
+	diff, err := runningDiff(tx, m, running)
 	if err != nil {
 		return err
 	}
-	account := cloud.Scope{Kind: cloud.KindAccount, ID: string(m.AccountID)}
-	want, reason := amounts{}, "stop"
+	reason := "stop"
 	if running {
-		want = amounts{cloud.ResourceRunningVCPUs: m.VCPUs, cloud.ResourceRunningMemoryMiB: m.MemoryMiB}
 		reason = "start"
 	}
-	diff := amounts{}
-	for _, r := range []cloud.Resource{cloud.ResourceRunningVCPUs, cloud.ResourceRunningMemoryMiB} {
-		diff[r] = want[r] - held[account][r]
+	return post(facts{tx}, machinePosting(m, o, reason), diff)
+}
+
+// runningDiff is what the ledger lacks to say whether the machine runs.
+func runningDiff(tx *store.Tx, m *cloud.Machine, running bool) (amounts, error) {
+	held, err := held(tx, string(m.ID))
+	if err != nil {
+		return nil, err
 	}
-	return post(tx, machinePosting(m, o, reason), diff)
+	diff := amounts{}
+	if running {
+		diff = runningAmounts(m)
+	}
+	account := cloud.Scope{Kind: cloud.KindAccount, ID: string(m.AccountID)}
+	for _, r := range []cloud.Resource{cloud.ResourceRunningVCPUs, cloud.ResourceRunningMemoryMiB} {
+		diff[r] -= held[account][r]
+	}
+	return diff, nil
+}
+
+// runningAmounts is what a machine takes while it runs.
+func runningAmounts(m *cloud.Machine) amounts {
+	return amounts{cloud.ResourceRunningVCPUs: m.VCPUs, cloud.ResourceRunningMemoryMiB: m.MemoryMiB}
 }
 
 // held sums a subject's entries: what it holds of each scope.
@@ -503,6 +519,9 @@ func (c *Control) deleted(s *op.Scope, cause *cloud.Error) error {
 	var gone cloud.Time
 	if cause != nil {
 		m.State, m.Reason, d.State, forward = cloud.MachineFailed, "delete failed: "+cause.Message, cloud.DiskFailed, cloud.PortForwardFailed
+		if err := countRunning(s.Tx, m, m.ObservedPower == cloud.PowerOn, s.Op.ID); err != nil {
+			return err
+		}
 	} else if gone, err = s.Tx.Now(); err != nil {
 		return err
 	}

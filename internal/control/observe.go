@@ -88,6 +88,8 @@ func (ch *change) observeMachine(n *cloud.Node, m *cloud.Machine, ms *wire.Machi
 		m.State = cloud.MachineRunning // what it is; the stop takes it on
 		_, err := ch.startPower(m, "machine.stop", cloud.MachineStopping, StopOptions{})
 		return err
+	case m.State == cloud.MachineFailed && (ms.Power == cloud.PowerOff || ms.Power == cloud.PowerCrashed):
+		return countRunning(ch.Tx, m, false, "") // one whose delete failed may have run on
 	}
 	return nil
 }
@@ -107,13 +109,13 @@ func (ch *change) foundOff(m *cloud.Machine, ms *wire.MachineState, hostBoot boo
 	if err := stateEvent(ch.Tx, "machine.found-off", machineSubject(m), why); err != nil {
 		return err
 	}
-	if err := countRunning(ch.Tx, m, false, ""); err != nil {
-		return err
-	}
 	failed := hostBoot || ms.Power == cloud.PowerCrashed
 	m.State, m.Reason = cloud.MachineStopped, why
-	if m.RunStrategy == cloud.RunAlways || m.RunStrategy == cloud.RunOnError && failed {
+	if m.RunStrategy == cloud.RunAlways || m.RunStrategy == cloud.RunOnError && failed { // and keeps its running quota
 		_, err := ch.startPower(m, "machine.start", cloud.MachineStarting, nil)
+		return err
+	}
+	if err := countRunning(ch.Tx, m, false, ""); err != nil {
 		return err
 	}
 	m.DesiredPower = cloud.PowerOff

@@ -21,7 +21,12 @@ var entries = table[cloud.Entry]{
 // Post writes a ledger entry and its balance. With a positive delta the limit is
 // checked by the same statement that takes the row's lock; over it the answer is
 // Quota, which control turns into a sentence.
-func (tx *Tx) Post(e cloud.Entry) error {
+func (tx *Tx) Post(e cloud.Entry) error { return tx.post(e, true) }
+
+// PostFact is Post for what has happened already, which no limit can refuse.
+func (tx *Tx) PostFact(e cloud.Entry) error { return tx.post(e, false) }
+
+func (tx *Tx) post(e cloud.Entry, limited bool) error {
 	now, err := tx.Now()
 	if err != nil {
 		return err
@@ -34,8 +39,8 @@ func (tx *Tx) Post(e cloud.Entry) error {
 		return err
 	}
 	n, err := tx.exec(`UPDATE balances SET amount = amount + ? WHERE scope_kind = ? AND scope_id = ? AND resource = ?
-		AND (? <= 0 OR max_amount < 0 OR amount + ? <= max_amount)`,
-		e.Delta, e.Scope.Kind, e.Scope.ID, e.Resource, e.Delta, e.Delta)
+		AND (? OR ? <= 0 OR max_amount < 0 OR amount + ? <= max_amount)`,
+		e.Delta, e.Scope.Kind, e.Scope.ID, e.Resource, !limited, e.Delta, e.Delta)
 	if err != nil {
 		return err
 	}

@@ -396,3 +396,32 @@ func TestPlacementIsExplained(t *testing.T) {
 		t.Errorf("simulated beside real = %v, want capacity with the reason", err)
 	}
 }
+
+func TestRunningQuotaIsRefusedAtOnce(t *testing.T) {
+	l := New(t, storetest.SQLite(t), 1, sim.Config{})
+	l.image("disk")
+	m := l.create("web-1")
+	space, err := l.Control.Cloudspace(t.Context(), l.Admin, "default", "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := map[cloud.Resource]int64{cloud.ResourceRunningMemoryMiB: m.MemoryMiB}
+	if _, _, err := l.Control.SetLimits(t.Context(), l.Admin, cloud.Scope{Kind: cloud.KindCloudspace, ID: string(space.ID)}, limits); err != nil {
+		t.Fatal(err)
+	}
+	second := control.NewMachine{Account: "default", Cloudspace: "default", Name: "web-2", Image: "disk", Size: "tiny"}
+	if _, _, err := l.Control.CreateMachine(t.Context(), l.Admin, second); !cloud.Is(err, cloud.Quota) {
+		t.Errorf("create over the quota of running machines = %v, want quota", err)
+	}
+	_, o, err := l.Control.StopMachine(t.Context(), l.Admin, l.ref("web-1"), control.StopOptions{})
+	l.Done(o, err)
+	_, o, err = l.Control.CreateMachine(t.Context(), l.Admin, second)
+	l.Done(o, err)
+	if _, _, err := l.Control.StartMachine(t.Context(), l.Admin, l.ref("web-1")); !cloud.Is(err, cloud.Quota) {
+		t.Errorf("start over the quota of running machines = %v, want quota", err)
+	}
+	if m = l.machine("web-1"); m.State != cloud.MachineStopped || m.Reason != "" {
+		t.Errorf("machine = %s %q", m.State, m.Reason)
+	}
+	l.Sound()
+}
