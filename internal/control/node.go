@@ -209,7 +209,7 @@ func (c *Control) Renew(ctx context.Context, id cloud.NodeID, csr []byte) (*wire
 		return nil, cloud.Wrap(cloud.Invalid, err, "the certificate request cannot be used")
 	}
 	err = c.DB.Update(ctx, func(tx *store.Tx) error {
-		n, err := tx.Node(id)
+		n, err := knownNode(tx, id)
 		if err != nil {
 			return err
 		}
@@ -363,21 +363,22 @@ func (ch *change) dropNetworks(n *cloud.Node) error {
 
 // KnownNode returns Unauthenticated if the node was deleted.
 func (c *Control) KnownNode(ctx context.Context, id cloud.NodeID) error {
-	err := c.view(ctx, func(tx *store.Tx) error { _, err := tx.Node(id); return err })
+	return c.view(ctx, func(tx *store.Tx) error { _, err := knownNode(tx, id); return err })
+}
+
+func knownNode(tx *store.Tx, id cloud.NodeID) (*cloud.Node, error) {
+	n, err := tx.Node(id)
 	if cloud.Is(err, cloud.NotFound) {
-		return cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
+		return nil, cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
 	}
-	return err
+	return n, err
 }
 
 // Agent checks that the node behind a certificate may talk to us and takes in
 // what it reports of itself.
 func (c *Control) Agent(ctx context.Context, id cloud.NodeID, x *wire.Exchange) (job.Peer, error) {
 	var n *cloud.Node
-	err := c.view(ctx, func(tx *store.Tx) (err error) { n, err = tx.Node(id); return err })
-	if cloud.Is(err, cloud.NotFound) {
-		return job.Peer{}, cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
-	}
+	err := c.view(ctx, func(tx *store.Tx) (err error) { n, err = knownNode(tx, id); return err })
 	if err != nil {
 		return job.Peer{}, err
 	}
