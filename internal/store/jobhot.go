@@ -129,7 +129,7 @@ type Lease struct {
 	At      cloud.Time   `json:"leased_at"`
 }
 
-// The subquery says key <> '' for the planner, which then uses the index jobs_key_held.
+// The subquery says key <> ” for the planner, which then uses the index jobs_key_held.
 const leaseSet = `UPDATE jobs SET state = 'leased', node_id = l.node_id, token = l.token, attempt = l.attempt, leased_at = l.leased_at
 	FROM %s WHERE jobs.id = l.id AND jobs.state = 'queued' AND jobs.token = l.token - 1
 	AND (jobs.key = '' OR NOT EXISTS (SELECT 1 FROM jobs h WHERE h.key = jobs.key AND h.key <> '' AND h.state IN ('leased', 'running')))`
