@@ -1,11 +1,13 @@
 package control
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/internal/store/storetest"
 	"atoll/internal/wire"
 )
 
@@ -13,9 +15,9 @@ import (
 func oldJob(t *testing.T, c *Control, j cloud.Job, ago time.Duration) cloud.JobID {
 	t.Helper()
 	j.ID, j.Action, j.TargetNode = cloud.NewID[cloud.JobID](), cloud.ActionNoop, cloud.NewID[cloud.NodeID]()
-	j.FinishedAt, j.Segments = cloud.Now().Add(-ago), 1
 	j.Normalise()
 	inTx(t, c, func(tx *store.Tx) error { return tx.InsertJobs([]*cloud.Job{&j}) })
+	storetest.Exec(t, c.DB, fmt.Sprintf("UPDATE jobs SET finished_at = %d, segments = 1 WHERE id = '%s'", cloud.Now().Add(-ago), j.ID))
 	if err := c.storeLog(t.Context(), wire.LogChunk{JobRef: wire.JobRef{ID: j.ID}, Data: "x\n"}); err != nil {
 		t.Fatal(err)
 	}
