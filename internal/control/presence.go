@@ -16,22 +16,44 @@ const (
 )
 
 // arrive records this controller, and refuses to be the second one where blobs
-// are in a folder that the others do not see.
+// are in a folder that the others do not see. A killed controller counts as
+// running until it was silent long enough, which is waited for.
 func (c *Control) arrive(ctx context.Context) error {
-	return c.DB.Update(ctx, func(tx *store.Tx) error {
+	for end := time.Now().Add(absentAfter + presenceEvery); ; {
+		other, err := c.otherController(ctx)
+		if err != nil || other == "" || ctx.Err() != nil {
+			return err
+		}
+		if time.Now().After(end) {
+			return cloud.FieldErrorf("blobs", "another controller (%s) uses this database: several need blobs that all of them see, such as s3://…, or blobs-shared if the folder is on a file system that the hosts share", other)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// otherController returns a controller that is in the way of this one; without
+// one this one is recorded. SQLite's file has one controller, so that older rows
+// are of ones that are gone.
+func (c *Control) otherController(ctx context.Context) (other cloud.ControllerID, err error) {
+	err = c.DB.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()
 		if err != nil {
 			return err
 		}
-		others, err := tx.ControllersSince(now.Add(-absentAfter))
+		list, err := tx.ControllersSince(now.Add(-absentAfter))
 		if err != nil {
 			return err
 		}
-		if len(others) > 0 && !c.Blobs.Shared() && !c.SharedBlobs {
-			return cloud.FieldErrorf("blobs", "another controller (%s) uses this database: several need blobs that all of them see, such as s3://…, or blobs-shared if the folder is on a file system that the hosts share", others[0])
+		if len(list) > 0 && c.DB.Shared() && !c.Blobs.Shared() && !c.SharedBlobs {
+			other = list[0]
+			return nil
 		}
 		return tx.SeenController(c.ID, "")
 	})
+	return other, err
 }
 
 // stayPresent tells the others that this controller lives, until ctx ends.
