@@ -510,10 +510,8 @@ func (c *Control) deleted(s *op.Scope, cause *cloud.Error) error {
 		if err := s.Tx.UpdatePortForward(&forwards[i]); err != nil {
 			return err
 		}
-		if cause == nil {
-			if err := releaseAll(s.Tx, cloud.KindPortForward, string(forwards[i].ID), s.Op.ID, "delete"); err != nil {
-				return err
-			}
+		if err := releaseAll(s.Tx, cloud.KindPortForward, string(forwards[i].ID), s.Op.ID, string(forward)); err != nil {
+			return err // also of a failed one, which the network does not have
 		}
 	}
 	m.DeletedAt, d.DeletedAt = gone, gone

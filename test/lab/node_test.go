@@ -41,3 +41,28 @@ func TestDeleteNode(t *testing.T) {
 		l.Sound()
 	})
 }
+
+func TestFailedDeleteKeepsNoForward(t *testing.T) {
+	l := New(t, storetest.SQLite(t), 1, sim.Config{})
+	l.image("disk")
+	m := l.create("web-1")
+	f, o, err := l.Control.CreatePortForward(t.Context(), l.Admin, control.NewPortForward{Machine: l.ref("web-1"), PublicPort: 2222, Port: 22})
+	l.Done(o, err)
+	l.Control.Engine().Inject = func(_ *cloud.Operation, when string) error {
+		if when == "before do remove machine" {
+			return cloud.Errorf(cloud.Unavailable, "injected")
+		}
+		return nil
+	}
+	_, o, err = l.Control.DeleteMachine(t.Context(), l.Admin, l.ref("web-1"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Ended(o.ID)
+	if f, err = l.Control.PortForward(t.Context(), l.Admin, f.ID); err != nil || f.State != cloud.PortForwardFailed {
+		t.Errorf("forward = %+v, %v; want it failed", f, err)
+	}
+	l.running(m, true) // nothing was removed
+	l.agrees(m.AccountID, nil)
+	l.Sound()
+}
