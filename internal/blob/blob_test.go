@@ -355,3 +355,36 @@ func TestFolderFiles(t *testing.T) {
 		t.Errorf("left behind: %v, %v", names, err)
 	}
 }
+
+// A part that comes after one that is still to come is not shown: it would change
+// its place.
+func TestSegmentsEndAtAGap(t *testing.T) {
+	s, err := Open(t.Context(), "file://"+t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	read := func() string {
+		r, size, err := s.OpenSegments(t.Context(), "log", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		b, err := io.ReadAll(r)
+		if err != nil || int64(len(b)) != size {
+			t.Fatalf("read %d of %d bytes: %v", len(b), size, err)
+		}
+		return string(b)
+	}
+	for _, step := range []struct {
+		n    int64
+		want string
+	}{{1, ""}, {0, "01"}, {3, "01"}, {2, "0123"}} {
+		if err := s.WriteSegment(t.Context(), "log", step.n, []byte{byte('0' + step.n)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); got != step.want {
+			t.Errorf("after part %d the body is %q, want %q", step.n, got, step.want)
+		}
+	}
+}

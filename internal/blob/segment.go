@@ -21,8 +21,8 @@ func (s *Store) WriteSegment(ctx context.Context, key string, n int64, data []by
 	return s.Write(ctx, segmentKey(key, n), bytes.NewReader(data))
 }
 
-// OpenSegments returns the segments that are there now, in order, as one body without its first
-// offset bytes, and the size of that whole body. No segments are an empty body.
+// OpenSegments returns the segments that are there now, in order, up to the first one that is
+// missing, as one body without its first offset bytes, and the size of that whole body. No segments are an empty body.
 func (s *Store) OpenSegments(ctx context.Context, key string, offset int64) (io.ReadCloser, int64, error) {
 	if offset < 0 {
 		return nil, 0, fmt.Errorf("open segments of %s: offset %d is negative", key, offset)
@@ -38,6 +38,12 @@ func (s *Store) OpenSegments(ctx context.Context, key string, offset int64) (io.
 		r.rest = append(r.rest, e)
 	}
 	slices.SortFunc(r.rest, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
+	for n := range r.rest {
+		if r.rest[n].Key != segmentKey(key, int64(n)) {
+			r.rest = r.rest[:n] // a part before it is still to come
+			break
+		}
+	}
 	var size int64
 	for _, e := range r.rest {
 		size += e.Size

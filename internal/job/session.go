@@ -271,6 +271,7 @@ func (q *Queue) finish(r *report, h *handover, again []wire.Job, w Waiter) {
 		s.cancels = append(s.cancels, a.Cancel...)
 		s.streams = append(s.streams, a.Streams...)
 		s.forget = append(s.forget, a.Forget...)
+		s.resend = s.resend || a.Resend
 	}
 	for _, a := range s.sent {
 		s.told = s.told || len(a.Trust) > 0 && a.Number <= r.x.Answer

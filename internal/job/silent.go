@@ -90,6 +90,7 @@ func (q *Queue) end(tx *store.Tx, j *cloud.Job, state cloud.JobState, why string
 // and those that it holds, unless another node may run them again.
 func (q *Queue) Abandon(tx *store.Tx, node cloud.NodeID) error {
 	const why = "its node was deleted"
+	tx.OnCommit(func() { q.Forget(node) }) // before its jobs are given to those that are left
 	waiting, err := tx.QueuedFor(node)
 	if err != nil {
 		return err
@@ -113,7 +114,6 @@ func (q *Queue) Abandon(tx *store.Tx, node cloud.NodeID) error {
 			return err
 		}
 	}
-	tx.OnCommit(func() { q.Forget(node) })
 	return nil
 }
 
