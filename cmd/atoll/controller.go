@@ -33,6 +33,7 @@ type controller struct {
 	people  net.Listener
 	agents  net.Listener
 	serving *pki.Serving // nil: people's listener speaks plain HTTP
+	ready   func() error // what /readyz asks beside the store; nil for nothing
 }
 
 // newController opens everything that a controller needs, in the order in which
@@ -115,7 +116,7 @@ func (c *controller) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := rest.New(c.control, rest.Config{Log: c.log, PublicURL: c.cfg.PublicURL, Version: version})
+	handler, err := rest.New(c.control, rest.Config{Log: c.log, PublicURL: c.cfg.PublicURL, Version: version, Ready: c.ready})
 	if err != nil {
 		return err
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 	"atoll/internal/cloud"
 	"atoll/internal/control"
+	"atoll/internal/store"
 )
 
 func upCommand() *cobra.Command {
@@ -55,8 +58,20 @@ func up(ctx context.Context, cfg serverConfig, sims int, machines bool, log *slo
 	if err != nil {
 		return err
 	}
+	// Whoever waits for /readyz finds the real node: without it, the first machine
+	// would go to a simulated one.
+	joined := make(chan struct{})
+	c.ready = func() error {
+		select {
+		case <-joined:
+			return nil
+		default:
+			return errors.New("the agent of this machine is not online yet")
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.run(ctx) })
+	g.Go(func() error { defer close(joined); return c.awaitNode(ctx) })
 	g.Go(func() error {
 		return runAgent(ctx, nodeConfig{
 			servers: []string{c.agentURL()}, data: filepath.Join(cfg.Data, "agent"), name: hostname(), token: token, machines: machines,
@@ -64,10 +79,28 @@ func up(ctx context.Context, cfg serverConfig, sims int, machines bool, log *slo
 	})
 	if sims > 0 {
 		g.Go(func() error {
+			<-joined
 			return runSim(ctx, simConfig{servers: []string{c.agentURL()}, token: token, nodes: sims, seed: 1, prefix: "sim-"}, quiet(log))
 		})
 	}
 	return g.Wait()
+}
+
+// awaitNode returns when a real node is online, or ctx ends.
+func (c *controller) awaitNode(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		nodes, _, err := c.control.Nodes(ctx, control.System("atoll up"), store.Query{Limit: store.MaxLimit})
+		online := func(n cloud.Node) bool { return !n.Simulated && n.State == cloud.NodeOnline }
+		if err == nil && slices.ContainsFunc(nodes, online) || ctx.Err() != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 }
 
 // quiet keeps a hundred simulated nodes from telling each of their steps.

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -222,9 +223,12 @@ func TestLimiterIsBounded(t *testing.T) {
 }
 
 func TestProbes(t *testing.T) {
-	w := newWorld(t)
+	var missing error
+	w := newWorldWith(t, Config{Ready: func() error { return missing }})
 	w.get("", "/livez").status(200)
 	w.get("", "/readyz").status(200)
+	missing = errors.New("the agent is not online yet")
+	w.get("", "/readyz").status(503)
 	w.get(w.admin, "/api/v1/accounts/default").status(200)
 	a := w.get("", "/metrics") // we are local
 	a.status(200)

@@ -122,12 +122,18 @@ func (s *Server) livez(w http.ResponseWriter, r *http.Request) {
 	w.Write([]byte("ok\n")) // the caller is gone if it fails
 }
 
-// readyz says whether the store answers.
+// readyz says whether the store answers, and what Config.Ready says.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	callOf(r.Context()).route = "/readyz"
 	if err := s.control.Ready(r.Context()); err != nil {
 		s.refuse(w, r, cloud.Wrap(cloud.Unavailable, err, "the store does not answer"))
 		return
+	}
+	if s.Ready != nil {
+		if err := s.Ready(); err != nil {
+			s.refuse(w, r, cloud.Wrap(cloud.Unavailable, err, "not ready yet"))
+			return
+		}
 	}
 	w.Write([]byte("ok\n")) // the caller is gone if it fails
 }

@@ -30,6 +30,8 @@ type Config struct {
 	UserRate, AddressRate Rate
 	// BodyTime is how long a caller may take to send a request's body; 30 s if 0.
 	BodyTime time.Duration
+	// Ready is what /readyz asks beside the store; nil for nothing.
+	Ready func() error
 	// Portal serves all paths that are not the API's; nil for none.
 	Portal http.Handler
 }
