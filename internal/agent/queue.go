@@ -13,7 +13,7 @@ import (
 )
 
 // maxBacklog is how many jobs bound to this node wait in its own queues at most.
-const maxBacklog = 512
+const maxBacklog = 4096
 
 // jobState is all that the agent knows of jobs. Agent.mu guards it. Its maps are
 // nil until something is in them.

@@ -3,14 +3,31 @@ package job
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
 	"atoll/internal/wire"
 )
 
-// maxHandover bounds the jobs of one answer.
-const maxHandover = 512
+// maxHandover and maxHandoverArgs bound the jobs of one answer and the bytes of
+// their arguments.
+const (
+	maxHandover     = 2048
+	maxHandoverArgs = 4 << 20
+)
+
+// fits is how many of the jobs go into one answer: one at least.
+func fits(jobs []wire.Job) int {
+	bytes := 0
+	for i := range jobs {
+		bytes += len(jobs[i].Args)
+		if i > 0 && (i == maxHandover || bytes > maxHandoverArgs) {
+			return i
+		}
+	}
+	return len(jobs)
+}
 
 // handover is the jobs that are being given to an agent.
 type handover struct {
@@ -80,7 +97,7 @@ func (q *Queue) lease(tx *store.Tx, node cloud.NodeID, h *handover) error {
 	}
 	leases := make([]store.Lease, len(h.jobs))
 	for i, j := range h.jobs {
-		leases[i] = store.Lease{ID: j.ID, NodeID: node, Token: j.Token + 1, Attempt: j.Attempt + 1, At: now}
+		leases[i] = store.Lease{ID: j.ID, NodeID: node, Token: j.Token + 1, Attempt: j.Attempt + 1, At: now, Keyed: j.Key != ""}
 	}
 	ok, err := tx.LeaseJobs(leases)
 	if err != nil {
@@ -123,6 +140,9 @@ func (h *handover) readRefused(tx *store.Tx, ids []cloud.JobID) error {
 // settle puts the jobs that were not handed over where they belong. The caller
 // holds mu.
 func (q *Queue) settle(s *session, h *handover) {
+	for _, j := range h.jobs {
+		s.note(j, j.Token+1)
+	}
 	if len(h.jobs) == len(h.handed) {
 		return
 	}
@@ -271,8 +291,18 @@ const maxForget = 4096
 // answer makes the next answer. The caller holds mu.
 func (q *Queue) answer(s *session) *wire.Answer {
 	s.number++
-	a := &wire.Answer{Number: s.number, Jobs: s.again, Cancel: s.cancels, Streams: s.streams, Forget: s.forget, Resend: s.resend}
-	s.again, s.cancels, s.streams, s.forget, s.resend = nil, nil, nil, nil, false
+	a := &wire.Answer{Number: s.number, Cancel: s.cancels, Streams: s.streams, Forget: s.forget, Resend: s.resend}
+	s.cancels, s.streams, s.forget, s.resend = nil, nil, nil, false
+	n := fits(s.again)
+	a.Jobs, s.again = s.again[:n:n], s.again[n:]
+	if len(s.again) > 0 { // a job must not come after its cancel
+		for _, ref := range a.Cancel {
+			if s.onItsWay(ref) {
+				s.cancels = append(s.cancels, ref)
+			}
+		}
+		a.Cancel = slices.DeleteFunc(a.Cancel, s.onItsWay)
+	}
 	if !s.told {
 		a.Trust = q.hooks.Trust
 	}

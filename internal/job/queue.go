@@ -121,6 +121,7 @@ func (q *Queue) Add(tx *store.Tx, jobs ...*cloud.Job) error {
 		if j.ID == "" {
 			j.ID = cloud.NewID[cloud.JobID]()
 		}
+		j.State, j.NodeID, j.Token, j.Attempt = "", "", 0, 0 // a transaction may be run again
 		j.Normalise()
 		if err := j.Validate(); err != nil {
 			return err
@@ -138,11 +139,17 @@ func (q *Queue) Add(tx *store.Tx, jobs ...*cloud.Job) error {
 			return err
 		}
 	}
+	if err := q.lend(tx, rest); err != nil {
+		return err
+	}
 	if err := tx.InsertJobs(rest); err != nil {
 		return err
 	}
-	tx.Notify()
-	tx.OnCommit(func() { q.push(jobs) })
+	queued := slices.DeleteFunc(slices.Clone(jobs), func(j *cloud.Job) bool { return j.State != cloud.JobQueued })
+	if len(queued) > 0 {
+		tx.Notify()
+		tx.OnCommit(func() { q.push(queued) })
+	}
 	return nil
 }
 

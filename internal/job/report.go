@@ -84,7 +84,9 @@ func (q *Queue) takeReport(tx *store.Tx, node cloud.NodeID, r *report) error {
 				continue
 			}
 		}
-		ends = append(ends, finishOf(node, res, now))
+		end := finishOf(node, res, now)
+		end.Bare = r.bare[res.JobRef]
+		ends = append(ends, end)
 	}
 	done, err := tx.FinishJobs(ends)
 	if err != nil {

@@ -43,7 +43,13 @@ type session struct {
 	free  map[string]int
 	room  int
 	lanes map[string]*lane
-	// What the next answer carries.
+	// reserved are the places of jobs whose transaction, which leases them to the
+	// node, has not ended yet.
+	reserved map[string]int
+	// bare are jobs handed over for which nothing else waits: they have no key, no
+	// operation, no subject. It may lack some.
+	bare map[wire.JobRef]bool
+	// What the next answers carry.
 	again   []wire.Job // leased to the node
 	cancels []wire.JobRef
 	streams []wire.StreamOpen
@@ -104,6 +110,7 @@ type report struct {
 	again []wire.Job     // handed over in answers that the agent did not get
 	lost  []*wire.Answer // these answers
 	logs  []wire.LogChunk
+	bare  map[wire.JobRef]bool // of the results
 }
 
 // Exchange takes what an agent says and answers at once or when there is
@@ -177,7 +184,10 @@ func (q *Queue) session(p Peer, x *wire.Exchange) (s *session, replaced Waiter) 
 	if s != nil {
 		replaced = q.drop(s)
 	}
-	s = &session{peer: p, id: x.Session, number: x.Answer, heard: cloud.Now(), lanes: map[string]*lane{}}
+	s = &session{
+		peer: p, id: x.Session, number: x.Answer, heard: cloud.Now(),
+		lanes: map[string]*lane{}, reserved: map[string]int{}, bare: map[wire.JobRef]bool{},
+	}
 	q.sessions[p.Node] = s
 	q.subscribeAll(s, nil)
 	return s, replaced
@@ -193,7 +203,13 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 	}
 	s.heard = cloud.Now()
 	q.seen[p.Node] = s.heard
-	r := &report{x: x, s: s, fresh: s.synced.IsZero(), late: x.Number < s.newest}
+	r := &report{x: x, s: s, bare: map[wire.JobRef]bool{}, fresh: s.synced.IsZero(), late: x.Number < s.newest}
+	for i := range x.Results {
+		if ref := x.Results[i].JobRef; s.bare[ref] {
+			r.bare[ref] = true
+			delete(s.bare, ref)
+		}
+	}
 	if r.late {
 		return r, nil, nil
 	}
@@ -206,8 +222,13 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 	}
 	s.free, s.room = x.Free, x.Room
 	r.acknowledge()
-	for _, j := range r.again {
-		s.take(j.Queue)
+	for _, list := range [][]wire.Job{r.again, s.again} {
+		for i := range list {
+			s.take(list[i].Queue)
+		}
+	}
+	for queue, n := range s.reserved {
+		s.count(queue, -n)
 	}
 	old := s.wait
 	s.wait = nil
@@ -279,6 +300,8 @@ func (q *Queue) finish(r *report, h *handover, again []wire.Job, w Waiter) {
 	s.sent = nil
 	if r.sync {
 		s.synced = time.Now()
+		again = slices.DeleteFunc(again, func(j wire.Job) bool { return s.onItsWay(j.JobRef) })
+		clear(s.bare)
 	}
 	q.settle(s, h)
 	s.again = append(append(s.again, again...), h.handed...)

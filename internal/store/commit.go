@@ -73,6 +73,9 @@ func (c *committer) run() {
 		batch := []*call{first}
 		c.commit(&batch)
 		for _, k := range batch {
+			if k.tx != nil {
+				k.tx.ended(k.err == nil && k.over == nil)
+			}
 			close(k.end)
 		}
 	}
@@ -121,11 +124,6 @@ func (c *committer) commit(batch *[]*call) {
 		c.conn.ExecContext(ctx, "ROLLBACK") // so that the next batch can begin
 		fail(c.db.d.translate(err))
 		return
-	}
-	for _, k := range *batch {
-		if k.err == nil && k.over == nil {
-			k.tx.committed()
-		}
 	}
 }
 

@@ -32,6 +32,7 @@ type dialect struct {
 	goose         goose.Dialect
 	viewIsolation sql.IsolationLevel
 	bound         sync.Map // query with ? to query with $1, …
+	inserts       sync.Map // shape of jobs to *rowsStatement
 }
 
 func (db *DB) connect(ctx context.Context, dsn string) error {

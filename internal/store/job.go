@@ -132,7 +132,24 @@ func (tx *Tx) QueuedJobs(lane string, without []string, limit int) ([]cloud.Job,
 			args = append(args, key)
 		}
 	}
-	return jobs.all(tx, "state = 'queued' AND lane = ?"+where+" ORDER BY priority DESC, id LIMIT ?", append(args, limit)...)
+	return queuedJobs.all(tx, "state = 'queued' AND lane = ?"+where+" ORDER BY priority DESC, id LIMIT ?", append(args, limit)...)
+}
+
+// queuedJobs reads what a queued job's hand-over needs.
+var queuedJobs = table[cloud.Job]{
+	name: "jobs",
+	cols: []string{
+		"id", "state", "action", "script_id", "args", "target_node", "target_role", "target_location", "queue", "priority", "key",
+		"timeout_ms", "attempt", "idempotent", "run_as", "subject_kind", "operation_id", "lane", "token",
+	},
+	ptrs: func(v *cloud.Job) []any {
+		return []any{
+			&v.ID, &v.State, &v.Action, &v.ScriptID,
+			rawJSON{&v.Args},
+			&v.TargetNode, &v.TargetRole, &v.TargetLocation, &v.Queue, &v.Priority, &v.Key,
+			&v.TimeoutMS, &v.Attempt, &v.Idempotent, &v.RunAs, &v.SubjectKind, &v.OperationID, &v.Lane, &v.Token,
+		}
+	},
 }
 
 // QueuedFor returns the queued jobs that only the node can run.

@@ -10,29 +10,10 @@ import (
 
 // This is the hot path of jobs: insert, lease, acknowledge and finish, written for
 // each of the two databases. PostgreSQL takes one statement for all rows, which
-// come as one JSON parameter; SQLite takes them as VALUES, some tens at a time,
-// as parsing JSON costs it more than the row.
+// come as one JSON parameter. SQLite takes new rows as VALUES, some at a time, as
+// parsing JSON costs it more than the row, and changes of rows one by one.
 
-// newJob are the values of the columns that a new job does not bring along.
-var newJob = map[string]string{
-	"node_id": "''", "token": "0", "cancel_asked": "FALSE", "exit_code": "0", "result": "''", "output": "''",
-	"output_bytes": "0", "segments": "0", "stats": "''", "error": "''", "simulated": "FALSE",
-	"leased_at": "0", "started_at": "0", "finished_at": "0",
-}
-
-var (
-	insertPG   = fmt.Sprintf("INSERT INTO jobs (%[1]s) SELECT %[1]s FROM json_populate_recordset(NULL::jobs, CAST(? AS json))", jobs.columns())
-	insertLite = func() *rowsStatement {
-		row := make([]string, len(jobs.cols))
-		for i, c := range jobs.cols {
-			row[i] = "?"
-			if v, ok := newJob[c]; ok {
-				row[i] = v
-			}
-		}
-		return newRowsStatement("("+strings.Join(row, ", ")+")", "INSERT INTO jobs ("+jobs.columns()+") VALUES %s")
-	}()
-)
+var insertPG = fmt.Sprintf("INSERT INTO jobs (%[1]s) SELECT %[1]s FROM json_populate_recordset(NULL::jobs, CAST(? AS json))", jobs.columns())
 
 // rowsStatement is a statement with a VALUES list, in a few sizes, each of which
 // is prepared once.
@@ -70,8 +51,8 @@ func (st *rowsStatement) each(args []any, fn func(query string, args []any) erro
 	return nil
 }
 
-// InsertJobs writes new jobs, which are queued; they have been normalised and
-// validated.
+// InsertJobs writes new jobs, which have been normalised and validated: queued
+// ones, and ones that are leased already.
 func (tx *Tx) InsertJobs(list []*cloud.Job) error {
 	if len(list) == 0 {
 		return nil
@@ -82,22 +63,65 @@ func (tx *Tx) InsertJobs(list []*cloud.Job) error {
 	}
 	for _, j := range list {
 		j.CreatedAt = now
+		if j.State == cloud.JobLeased {
+			j.LeasedAt = now
+		}
 	}
 	if !tx.d.sqlite {
 		return tx.insertPG(list)
 	}
-	args := make([]any, 0, len(list)*insertLite.width)
+	args := make([]any, 0, len(list)*len(jobs.cols))
 	for _, j := range list {
 		args = append(args,
 			string(j.ID), string(j.AccountID), string(j.CloudspaceID), string(j.State), j.Action, string(j.ScriptID), string(j.Args),
 			string(j.TargetNode), string(j.TargetRole), string(j.TargetLocation), j.Queue, j.Priority, j.Key, j.TimeoutMS,
 			j.MaxAttempts, j.Attempt, j.Idempotent, j.RunAs, string(j.Retention), string(j.SubjectKind), j.SubjectID,
-			string(j.OperationID), j.Step, string(j.ScheduleID), j.CreatedBy, j.Lane, int64(j.CreatedAt))
+			string(j.OperationID), j.Step, string(j.ScheduleID), j.CreatedBy, j.Lane, string(j.NodeID),
+			j.Token, false, int64(0), "", "", int64(0), int64(0), "", "", false,
+			int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0))
 	}
-	return insertLite.each(args, func(query string, args []any) error {
+	shape, args := insertShape(args)
+	st, ok := tx.d.inserts.Load(shape)
+	if !ok {
+		st, _ = tx.d.inserts.LoadOrStore(shape, newRowsStatement(shape, "INSERT INTO jobs ("+jobs.columns()+") VALUES %s"))
+	}
+	return st.(*rowsStatement).each(args, func(query string, args []any) error {
 		_, err := tx.exec(query, args...)
 		return err
 	})
+}
+
+// insertShape returns a row of VALUES in which the columns that are empty in all
+// rows are written out, and the values of the others, moved together: a
+// parameter costs the driver more than a literal.
+func insertShape(args []any) (string, []any) {
+	width := len(jobs.cols)
+	marks := make([]string, width)
+	for i, v := range args {
+		if c := i % width; marks[c] != "?" {
+			marks[c] = literal(v)
+		}
+	}
+	kept := args[:0]
+	for i, v := range args {
+		if marks[i%width] == "?" {
+			kept = append(kept, v)
+		}
+	}
+	return "(" + strings.Join(marks, ", ") + ")", kept
+}
+
+// literal is the value in SQL if it is empty, and a parameter's mark if not.
+func literal(v any) string {
+	switch v {
+	case "":
+		return "''"
+	case int64(0):
+		return "0"
+	case false:
+		return "FALSE"
+	}
+	return "?"
 }
 
 func (tx *Tx) insertPG(list []*cloud.Job) error {
@@ -127,18 +151,19 @@ type Lease struct {
 	Token   int64        `json:"token"` // the new one; the row must have the one before
 	Attempt int64        `json:"attempt"`
 	At      cloud.Time   `json:"leased_at"`
+	Keyed   bool         `json:"-"` // the job has a key
 }
 
-// The subquery says key <> ” for the planner, which then uses the index jobs_key_held.
-const leaseSet = `UPDATE jobs SET state = 'leased', node_id = l.node_id, token = l.token, attempt = l.attempt, leased_at = l.leased_at
-	FROM %s WHERE jobs.id = l.id AND jobs.state = 'queued' AND jobs.token = l.token - 1
-	AND (jobs.key = '' OR NOT EXISTS (SELECT 1 FROM jobs h WHERE h.key = jobs.key AND h.key <> '' AND h.state IN ('leased', 'running')))`
+// Of one key only one job may be held. The subquery says key <> ” for the
+// planner, which then uses the index jobs_key_held.
+const keyFree = ` AND (jobs.key = '' OR NOT EXISTS (SELECT 1 FROM jobs h WHERE h.key = jobs.key AND h.key <> '' AND h.state IN ('leased', 'running')))`
 
-var (
-	leasePG   = fmt.Sprintf(leaseSet, "json_to_recordset(CAST(? AS json)) AS l (id text, node_id text, token bigint, attempt bigint, leased_at bigint)") + " RETURNING jobs.id"
-	leaseLite = newRowsStatement("(?, ?, ?, ?, ?)", fmt.Sprintf(leaseSet,
-		"(SELECT column1 AS id, column2 AS node_id, column3 AS token, column4 AS attempt, column5 AS leased_at FROM (VALUES %s)) AS l"))
-)
+const leasePG = `UPDATE jobs SET state = 'leased', node_id = l.node_id, token = l.token, attempt = l.attempt, leased_at = l.leased_at
+	FROM json_to_recordset(CAST(? AS json)) AS l (id text, node_id text, token bigint, attempt bigint, leased_at bigint)
+	WHERE jobs.id = l.id AND jobs.state = 'queued' AND jobs.token = l.token - 1` + keyFree + " RETURNING jobs.id"
+
+const leaseLite = `UPDATE jobs SET state = 'leased', node_id = ?, token = ?, attempt = ?, leased_at = ?
+	WHERE id = ? AND state = 'queued' AND token = ?`
 
 // LeaseJobs makes queued jobs leased and returns the ids of those that still
 // were queued and whose key is not held. No two in the list have one key.
@@ -160,39 +185,20 @@ func (tx *Tx) LeaseJobs(list []Lease) (map[cloud.JobID]bool, error) {
 		}, leasePG, string(b))
 		return leased, err
 	}
-	args := make([]any, 0, 5*len(list))
 	for _, l := range list {
-		args = append(args, string(l.ID), string(l.NodeID), l.Token, l.Attempt, int64(l.At))
-	}
-	at := 0
-	err := leaseLite.each(args, func(query string, args []any) error {
-		part := list[at : at+len(args)/5]
-		at += len(part)
-		n, err := tx.exec(query, args...)
+		query := leaseLite
+		if l.Keyed {
+			query += keyFree
+		}
+		n, err := tx.exec(query, string(l.NodeID), l.Token, l.Attempt, int64(l.At), string(l.ID), l.Token-1)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return tx.noteLeased(part, n, leased)
-	})
-	return leased, err
-}
-
-// noteLeased notes which of the list were leased, when n of them were.
-func (tx *Tx) noteLeased(list []Lease, n int64, leased map[cloud.JobID]bool) error {
-	for _, l := range list {
-		ok := n == int64(len(list))
-		if !ok && n > 0 {
-			got, err := tx.LeasedTo(l.NodeID, map[JobRef]bool{{l.ID, l.Token}: true})
-			if err != nil {
-				return err
-			}
-			ok = len(got) == 1
-		}
-		if ok {
+		if n == 1 {
 			leased[l.ID] = true
 		}
 	}
-	return nil
+	return leased, nil
 }
 
 // JobRef names a lease.
@@ -238,25 +244,48 @@ type Finish struct {
 	Simulated   bool           `json:"simulated"`
 	StartedAt   cloud.Time     `json:"started_at"`
 	FinishedAt  cloud.Time     `json:"finished_at"`
+	// Bare says that the job is known to have no key, operation or subject.
+	Bare bool `json:"-"`
 }
 
-const finishSet = `UPDATE jobs SET state = f.state, exit_code = f.exit_code, result = f.result, output = f.output,
+var finishPG = `UPDATE jobs SET state = f.state, exit_code = f.exit_code, result = f.result, output = f.output,
 	output_bytes = f.output_bytes, stats = f.stats, error = f.error, simulated = f.simulated,
 	started_at = CASE WHEN f.started_at > 0 THEN f.started_at ELSE jobs.started_at END, finished_at = f.finished_at
-	FROM %s WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.node_id = f.node_id AND jobs.state IN ('leased', 'running')
-	RETURNING %s`
+	FROM json_to_recordset(CAST(? AS json)) AS f (id text, token bigint, node_id text, state text, exit_code bigint,
+		result text, output text, output_bytes bigint, stats text, error text, simulated boolean, started_at bigint, finished_at bigint)
+	WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.node_id = f.node_id AND jobs.state IN ('leased', 'running')
+	RETURNING jobs.id, jobs.key, jobs.operation_id, jobs.subject_kind, jobs.state`
 
-var (
-	finishPG = fmt.Sprintf(finishSet, `json_to_recordset(CAST(? AS json)) AS f (id text, token bigint, node_id text, state text, exit_code bigint,
-		result text, output text, output_bytes bigint, stats text, error text, simulated boolean, started_at bigint, finished_at bigint)`,
-		"jobs.id, jobs.key, jobs.operation_id, jobs.state")
-	finishLite = newRowsStatement("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fmt.Sprintf(finishSet, `(SELECT column1 AS id, column2 AS token,
-		column3 AS node_id, column4 AS state, column5 AS exit_code, column6 AS result, column7 AS output, column8 AS output_bytes, column9 AS stats,
-		column10 AS error, column11 AS simulated, column12 AS started_at, column13 AS finished_at FROM (VALUES %s)) AS f`, "id, key, operation_id, state"))
-)
+// finishLite writes only what is not empty: nothing else was ever written there.
+// SQLite is quickest with one short statement for each row, without RETURNING.
+func finishLite(f *Finish) (string, []any) {
+	var set strings.Builder
+	set.WriteString("UPDATE jobs SET state = ?, finished_at = ?")
+	args := append(make([]any, 0, 13), string(f.State), int64(f.FinishedAt))
+	for _, c := range [...]struct {
+		set   string
+		value any
+	}{
+		{", exit_code = ?", f.ExitCode},
+		{", result = ?", f.Result},
+		{", output = ?", f.Output},
+		{", output_bytes = ?", f.OutputBytes},
+		{", stats = ?", f.Stats},
+		{", error = ?", f.Error},
+		{", simulated = ?", f.Simulated},
+		{", started_at = ?", int64(f.StartedAt)},
+	} {
+		if literal(c.value) == "?" {
+			set.WriteString(c.set)
+			args = append(args, c.value)
+		}
+	}
+	set.WriteString(" WHERE id = ? AND token = ? AND node_id = ? AND state IN ('leased', 'running')")
+	return set.String(), append(args, string(f.ID), f.Token, string(f.NodeID))
+}
 
 // FinishJobs ends held jobs whose token is the current one and returns their ID,
-// Key, OperationID and State; a result with an older token, or of another node
+// Key, OperationID, SubjectKind and State; a result with an older token, or of another node
 // than the one that holds the job, changes nothing. Of two results for one job
 // only one is taken.
 func (tx *Tx) FinishJobs(list []Finish) ([]cloud.Job, error) {
@@ -264,28 +293,38 @@ func (tx *Tx) FinishJobs(list []Finish) ([]cloud.Job, error) {
 		return nil, nil
 	}
 	done := make([]cloud.Job, 0, len(list))
-	each := func(scan func(...any) error) error {
-		var j cloud.Job
-		if err := scan(&j.ID, &j.Key, &j.OperationID, &j.State); err != nil {
-			return err
-		}
-		done = append(done, j)
-		return nil
-	}
 	if !tx.d.sqlite {
 		b, err := json.Marshal(list)
 		if err != nil {
 			return nil, err
 		}
-		err = tx.query(each, finishPG, string(b))
+		err = tx.query(func(scan func(...any) error) error {
+			var j cloud.Job
+			err := scan(&j.ID, &j.Key, &j.OperationID, &j.SubjectKind, &j.State)
+			done = append(done, j)
+			return err
+		}, finishPG, string(b))
 		return done, err
 	}
-	args := make([]any, 0, 13*len(list))
 	for i := range list {
 		f := &list[i]
-		args = append(args, string(f.ID), f.Token, string(f.NodeID), string(f.State), f.ExitCode, f.Result, f.Output, f.OutputBytes,
-			f.Stats, f.Error, f.Simulated, int64(f.StartedAt), int64(f.FinishedAt))
+		query, args := finishLite(f)
+		n, err := tx.exec(query, args...)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			continue
+		}
+		j := cloud.Job{ID: f.ID, State: f.State}
+		if f.Bare {
+			done = append(done, j)
+			continue
+		}
+		if err := tx.queryRow("SELECT key, operation_id, subject_kind FROM jobs WHERE id = ?", string(f.ID)).Scan(&j.Key, &j.OperationID, &j.SubjectKind); err != nil {
+			return nil, tx.d.translate(err)
+		}
+		done = append(done, j)
 	}
-	err := finishLite.each(args, func(query string, args []any) error { return tx.query(each, query, args...) })
-	return done, err
+	return done, nil
 }

@@ -102,7 +102,8 @@ func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) 
 // Update runs fn in a transaction and commits it. An error of fn undoes what fn
 // did and is returned. On SQLite concurrent callers share one commit; on
 // PostgreSQL fn runs again when the database reports a serialisation conflict,
-// so fn must have no effect but through tx and what it passes to tx.OnCommit.
+// so fn must have no effect but through tx and what it passes to tx.OnCommit and
+// tx.OnEnd.
 // fn must not call Update or View.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
@@ -128,6 +129,8 @@ func (db *DB) updateOnce(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	defer t.Rollback() // after a commit this does nothing
 	tx := &Tx{ctx: ctx, d: db.d, q: t}
+	committed := false
+	defer func() { tx.ended(committed) }()
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -142,7 +145,7 @@ func (db *DB) updateOnce(ctx context.Context, fn func(tx *Tx) error) error {
 		}
 		return db.unavailable(err)
 	}
-	tx.committed()
+	committed = true
 	return nil
 }
 
@@ -176,17 +179,27 @@ type Tx struct {
 	d      *dialect
 	q      queryer
 	now    cloud.Time
-	after  []func()
+	after  []func(committed bool)
 	notify bool
 }
 
 // OnCommit has fn run after the transaction is committed. fn must return at
 // once: it signals, it does no work.
-func (tx *Tx) OnCommit(fn func()) { tx.after = append(tx.after, fn) }
+func (tx *Tx) OnCommit(fn func()) {
+	tx.OnEnd(func(committed bool) {
+		if committed {
+			fn()
+		}
+	})
+}
 
-func (tx *Tx) committed() {
+// OnEnd has fn run once the transaction is committed or undone, with the same
+// rule. When it is not known whether a commit arrived, it counts as undone.
+func (tx *Tx) OnEnd(fn func(committed bool)) { tx.after = append(tx.after, fn) }
+
+func (tx *Tx) ended(committed bool) {
 	for _, fn := range tx.after {
-		fn()
+		fn(committed)
 	}
 }
 

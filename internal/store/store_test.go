@@ -262,7 +262,7 @@ func TestJobsAreLeasedOnceAndFenced(t *testing.T) {
 		lease := func(id cloud.JobID) bool {
 			var got map[cloud.JobID]bool
 			update(t, db, func(tx *store.Tx) (err error) {
-				got, err = tx.LeaseJobs([]store.Lease{{ID: id, NodeID: "n", Token: 1, Attempt: 1, At: 1}})
+				got, err = tx.LeaseJobs([]store.Lease{{ID: id, NodeID: "n", Token: 1, Attempt: 1, At: 1, Keyed: true}})
 				return err
 			})
 			return got[id]
