@@ -31,6 +31,7 @@ type dialect struct {
 	sqlite        bool
 	goose         goose.Dialect
 	viewIsolation sql.IsolationLevel
+	position      string   // function that finds a part of a text, faster than LIKE does
 	bound         sync.Map // query with ? to query with $1, …
 	inserts       sync.Map // shape of jobs to *rowsStatement
 }
@@ -46,7 +47,7 @@ func (db *DB) connect(ctx context.Context, dsn string) error {
 }
 
 func (db *DB) connectSQLite(ctx context.Context, file string) error {
-	db.d = &dialect{sqlite: true, goose: goose.DialectSQLite3}
+	db.d = &dialect{sqlite: true, goose: goose.DialectSQLite3, position: "instr"}
 	unlock, err := lockFile(file + ".lock")
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func (db *DB) connectSQLite(ctx context.Context, file string) error {
 }
 
 func (db *DB) connectPostgres(ctx context.Context, dsn string) error {
-	db.d = &dialect{goose: goose.DialectPostgres, viewIsolation: sql.LevelRepeatableRead}
+	db.d = &dialect{goose: goose.DialectPostgres, viewIsolation: sql.LevelRepeatableRead, position: "strpos"}
 	pool, err := sql.Open("pgx", dsn)
 	if err != nil {
 		return err

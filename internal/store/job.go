@@ -32,6 +32,11 @@ var jobs = table[cloud.Job]{
 		"state": "state", "action": "action", "key": "key", "node": "node_id", "target": "target_node", "queue": "queue",
 		"subject": "subject_id", "operation": "operation_id", "schedule": "schedule_id", "account": "account_id",
 	},
+	few: map[string]string{
+		"state=queued":  "state = 'queued'",
+		"state=leased":  "state IN ('leased', 'running')",
+		"state=running": "state IN ('leased', 'running')",
+	},
 	account: "account_id", cloudspace: "cloudspace_id",
 }
 

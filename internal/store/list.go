@@ -65,18 +65,33 @@ func (t *table[T]) list(tx *Tx, q Query) ([]T, string, error) {
 	if q.Limit < 1 || q.Limit > MaxLimit {
 		return nil, "", cloud.FieldErrorf("limit", "must be 1 to %d, not %d", MaxLimit, q.Limit)
 	}
-	col, key, desc, err := t.order(q.Sort)
+	where, args, err := t.page(tx.d, q)
 	if err != nil {
 		return nil, "", err
 	}
-	where, args, err := t.conditions(q)
+	rows, err := t.all(tx, where, args...)
+	if err != nil || len(rows) <= q.Limit {
+		return rows, "", err
+	}
+	rows = rows[:q.Limit]
+	next, err := t.cursor(&rows[len(rows)-1], q.Sort)
+	return rows, next, err
+}
+
+// page makes the condition, order and limit of a page, and one row more.
+func (t *table[T]) page(d *dialect, q Query) (string, []any, error) {
+	col, desc, err := t.order(q.Sort)
 	if err != nil {
-		return nil, "", err
+		return "", nil, err
+	}
+	where, args, err := t.conditions(d, q)
+	if err != nil {
+		return "", nil, err
 	}
 	if q.Cursor != "" {
 		w, a, err := after(q.Cursor, q.Sort, col, desc)
 		if err != nil {
-			return nil, "", err
+			return "", nil, err
 		}
 		where, args = append(where, w), append(args, a...)
 	}
@@ -84,33 +99,30 @@ func (t *table[T]) list(tx *Tx, q Query) ([]T, string, error) {
 	if desc {
 		dir = "DESC"
 	}
-	order := fmt.Sprintf("id %s", dir)
-	if col != "id" {
+	order := "id " + dir
+	switch {
+	case col == "id" && t.fewOf(q):
+		order = "id || '' " + dir // has those few read and sorted, not all rows read in order
+	case col != "id":
 		order = fmt.Sprintf("%s %s, id %s", col, dir, dir)
 	}
-	rows, err := t.all(tx, fmt.Sprintf("%s ORDER BY %s LIMIT %d", strings.Join(where, " AND "), order, q.Limit+1), args...)
-	if err != nil || len(rows) <= q.Limit {
-		return rows, "", err
-	}
-	rows = rows[:q.Limit]
-	next, err := t.cursor(&rows[len(rows)-1], q.Sort, col, key)
-	return rows, next, err
+	return fmt.Sprintf("%s ORDER BY %s LIMIT %d", strings.Join(where, " AND "), order, q.Limit+1), args, nil
 }
 
-func (t *table[T]) order(sort string) (col, key string, desc bool, err error) {
-	key, desc = strings.CutPrefix(sort, "-")
+func (t *table[T]) order(sort string) (col string, desc bool, err error) {
+	key, desc := strings.CutPrefix(sort, "-")
 	if key == "" || key == "id" || key == "created_at" { // ids sort by time of creation
-		return "id", key, desc, nil
+		return "id", desc, nil
 	}
 	col, ok := t.sorts[key]
 	if !ok {
 		keys := slices.Sorted(maps.Keys(t.sorts))
-		return "", "", false, cloud.FieldErrorf("sort", "%q is no sort key; they are %v", key, append([]string{"created_at"}, keys...))
+		return "", false, cloud.FieldErrorf("sort", "%q is no sort key; they are %v", key, append([]string{"created_at"}, keys...))
 	}
-	return col, key, desc, nil
+	return col, desc, nil
 }
 
-func (t *table[T]) conditions(q Query) ([]string, []any, error) {
+func (t *table[T]) conditions(d *dialect, q Query) ([]string, []any, error) {
 	where, args := q.where, q.args
 	if t.meta != nil && !q.Deleted {
 		where = append(where, "deleted_at = 0")
@@ -118,13 +130,21 @@ func (t *table[T]) conditions(q Query) ([]string, []any, error) {
 	w, a := t.visible(q.Visible)
 	where, args = append(where, w), append(args, a...)
 	for _, f := range q.Filter {
-		w, a, err := t.filter(f)
+		w, a, err := t.filter(d, f)
 		if err != nil {
 			return nil, nil, err
 		}
 		where, args = append(where, w), append(args, a)
+		if few := t.few[f]; few != "" {
+			where = append(where, few)
+		}
 	}
 	return where, args, nil
+}
+
+// fewOf reports whether a filter leaves few of very many rows.
+func (t *table[T]) fewOf(q Query) bool {
+	return slices.ContainsFunc(q.Filter, func(f string) bool { return t.few[f] != "" })
 }
 
 func (t *table[T]) visible(v Visibility) (string, []any) {
@@ -159,7 +179,7 @@ func orIn[S ~string](ors []string, args []any, col string, ids []S) ([]string, [
 	return append(ors, in(col, len(ids))), args
 }
 
-func (t *table[T]) filter(f string) (string, any, error) {
+func (t *table[T]) filter(d *dialect, f string) (string, any, error) {
 	i := strings.IndexAny(f, "=!~")
 	if i < 1 {
 		return "", nil, cloud.FieldErrorf("filter", "%q is no filter; write field=value, field!=value or field~part", f)
@@ -174,8 +194,7 @@ func (t *table[T]) filter(f string) (string, any, error) {
 	case f[i] == '=':
 		return textOf(col) + " = ?", f[i+1:], nil
 	case f[i] == '~':
-		esc := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(f[i+1:]))
-		return "lower(" + col + `) LIKE ? ESCAPE '\'`, "%" + esc + "%", nil
+		return d.position + "(lower(" + col + "), ?) > 0", strings.ToLower(f[i+1:]), nil
 	}
 	return "", nil, cloud.FieldErrorf("filter", "%q is no filter; write field=value, field!=value or field~part", f)
 }
@@ -189,7 +208,11 @@ func textOf(col string) string {
 	return col
 }
 
-func (t *table[T]) cursor(last *T, sort, col, _ string) (string, error) {
+func (t *table[T]) cursor(last *T, sort string) (string, error) {
+	col, _, err := t.order(sort)
+	if err != nil {
+		return "", err
+	}
 	ptrs := t.ptrs(last)
 	vals, err := values(ptrs)
 	if err != nil {

@@ -22,6 +22,9 @@ type table[T any] struct {
 	// that ends in id; filters are the columns that a filter may name.
 	sorts   map[string]string
 	filters map[string]string
+	// few are the filters that leave few of very many rows, with the condition of
+	// the partial index that has those rows: it is used only if a query says it.
+	few map[string]string
 	// account, cloudspace and machine are the columns of the visibility
 	// predicate; "" where the kind has none.
 	account, cloudspace, machine string

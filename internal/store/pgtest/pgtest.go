@@ -1,6 +1,6 @@
 // Package pgtest gives tests a real PostgreSQL that needs no set-up: a private server from
 // Debian's package, started by an ordinary user in a temporary folder, with a fresh database
-// for each call. It serves tests only: the product must never import it, and it never touches
+// for each call. It serves tests and measurements: the product must never import it, and it never touches
 // a server, a folder or a database that it did not create.
 package pgtest
 
@@ -157,9 +157,9 @@ func (s *Server) settings(c Config) string {
 // dropped when t ends, also if connections to it were left open.
 func (s *Server) DSN(t testing.TB) string {
 	t.Helper()
-	name := fmt.Sprintf("test_%d", s.n.Add(1))
-	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0"); err != nil {
-		t.Fatalf("create database %s: %v", name, err)
+	name, err := s.create()
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
@@ -167,6 +167,21 @@ func (s *Server) DSN(t testing.TB) string {
 		}
 	})
 	return s.url(name)
+}
+
+// Create returns the URL of a new, empty database, which goes with the server: for
+// measurements, which are no tests.
+func (s *Server) Create() (dsn string, err error) {
+	name, err := s.create()
+	return s.url(name), err
+}
+
+func (s *Server) create() (name string, err error) {
+	name = fmt.Sprintf("test_%d", s.n.Add(1))
+	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0"); err != nil {
+		return "", fmt.Errorf("create database %s: %w", name, err)
+	}
+	return name, nil
 }
 
 // TCP returns the form of a DSN of this server that goes through 127.0.0.1 and a password, for

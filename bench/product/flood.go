@@ -1,0 +1,96 @@
+package product
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"atoll/api"
+	"atoll/client"
+)
+
+// How Flood sends.
+const (
+	Batch   = 500
+	senders = 4
+)
+
+// Flood sends n copies of the job in batches and returns the time until all have
+// succeeded and their results are stored.
+func Flood(ctx context.Context, c *client.Client, job api.JobCreate, n int) (time.Duration, error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	var last []string // job of each batch
+	work := make(chan int)
+	start := time.Now()
+	for range senders {
+		wg.Go(func() {
+			for size := range work {
+				ids, err := c.Jobs().CreateBatch(ctx, slices.Repeat([]api.JobCreate{job}, size))
+				mu.Lock()
+				if err != nil {
+					first = err
+				} else {
+					last = append(last, ids[len(ids)-1])
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for sent := 0; sent < n; sent += Batch {
+		work <- min(Batch, n-sent)
+	}
+	close(work)
+	wg.Wait()
+	if first != nil {
+		return 0, first
+	}
+	for _, id := range last {
+		if err := ended(ctx, c, id); err != nil {
+			return 0, err
+		}
+	}
+	end := time.Now()
+	stored, err := verify(ctx, c, n)
+	if stored.After(end) {
+		end = stored
+	}
+	return end.Sub(start), err
+}
+
+// ended waits until the job has ended.
+func ended(ctx context.Context, c *client.Client, id string) error {
+	for {
+		j, err := c.Jobs().Get(ctx, id, client.Hold(10*time.Second))
+		if err != nil || client.Final(j.State) {
+			return err
+		}
+	}
+}
+
+// verify reads the results of the newest n jobs back, and returns when the last
+// one was stored, by the clock of the database, which is this host's.
+func verify(ctx context.Context, c *client.Client, n int) (stored time.Time, err error) {
+	good, seen := 0, 0
+	for j, err := range c.Jobs().All(ctx, client.ListOptions{Sort: "-created_at", Limit: 1000}) {
+		if err != nil {
+			return stored, err
+		}
+		if j.State == "succeeded" && j.Attempt == 1 {
+			good++
+		}
+		if j.FinishedAt.After(stored) {
+			stored = j.FinishedAt
+		}
+		if seen++; seen == n {
+			break
+		}
+	}
+	if good != n {
+		return stored, fmt.Errorf("%d of %d jobs have their result", good, n)
+	}
+	return stored, nil
+}
