@@ -35,7 +35,7 @@ func (c *Control) Schedule(ctx context.Context, r *Request, account cloud.Accoun
 		if s, err = findSchedule(tx, account, ref); err != nil {
 			return err
 		}
-		return r.allow(authz.Read, scheduleTarget(s))
+		return r.permit(authz.Read, scheduleTarget(s), ref)
 	})
 	return s, err
 }
@@ -183,7 +183,7 @@ func (ch *change) scheduleForChange(a authz.Action, account cloud.AccountID, ref
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.r.allow(a, scheduleTarget(s)); err != nil {
+	if err := ch.r.permit(a, scheduleTarget(s), ref); err != nil {
 		return nil, err
 	}
 	return s, ch.match(cloud.KindSchedule, s.Name, s.Version)
