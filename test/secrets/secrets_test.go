@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"atoll/test/program"
 )
 
 // product is a running `atoll up --debug`.
@@ -44,10 +46,7 @@ type product struct {
 func start(t *testing.T) *product {
 	t.Helper()
 	dir := t.TempDir()
-	bin := filepath.Join(dir, "atoll")
-	if out, err := exec.Command("go", "build", "-o", bin, "atoll/cmd/atoll").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	bin := program.Build(t)
 	p := &product{t: t, data: filepath.Join(dir, "data"), log: filepath.Join(dir, "log"), secrets: map[string]string{}, seen: map[string]bool{}}
 	log, err := os.Create(p.log)
 	p.ok(err)
