@@ -192,7 +192,7 @@ func (e *estate) survey() {
 func (e *estate) build(accounts int) {
 	e.t.Helper()
 	ctx, c, root := e.t.Context(), e.control, e.root
-	e.node("node-1")
+	e.leftover(e.node("node-1"))
 	e.image("disk")
 	for _, err := range []error{
 		c.CreateLocation(ctx, root, &cloud.Location{Name: "ghent"}),
@@ -395,7 +395,7 @@ const absent = "0198c3e2-0000-7d0a-8f00-1c2d3e4f5a6b"
 var shows = map[string][]string{
 	"accounts": {""}, "service-accounts": {""}, "ssh-keys": {""}, "images": {""}, "cloudspaces": {""}, "machines": {""},
 	"disks": {""}, "port-forwards": {""}, "operations": {"", "/jobs"}, "jobs": {"", "/logs"}, "memberships": {""}, "locations": {""},
-	"sizes": {""}, "nodes": {""}, "schedules": {""}, "scripts": {"", "/source", "/revisions"}, "users": {""}, "tokens": {""},
+	"sizes": {""}, "nodes": {""}, "join-tokens": {""}, "leftovers": {""}, "schedules": {""}, "scripts": {"", "/source", "/revisions"}, "users": {""}, "tokens": {""},
 }
 
 // checkShow asks for single objects. One that the caller may not see is answered
@@ -492,7 +492,7 @@ func (e *estate) checkForeignCursor(p *principal) {
 // TestEveryListIsChecked: an operation that reads is in the tables above.
 func TestEveryListIsChecked(t *testing.T) {
 	elsewhere := []string{ // the tests of these are others
-		"/me", "/machines/{machine}/console",
+		"/me", "/events:verify", "/machines/{machine}/console",
 		"/accounts/{account}/quota", "/accounts/{account}/ledger", "/accounts/{account}/usage",
 		"/cloudspaces/{cloudspace}/quota", "/cloudspaces/{cloudspace}/ledger", "/cloudspaces/{cloudspace}/usage",
 	}
