@@ -25,6 +25,16 @@ type Event struct {
 	Hash         string          `json:"hash,omitempty" doc:"Over this row and the hash of the one before."`
 }
 
+// EventVerification is what was found when the chain of the audit log was read.
+type EventVerification struct {
+	OK     bool   `json:"ok" doc:"Whether no event is missing, changed or out of order."`
+	Events int64  `json:"events" doc:"How many were read."`
+	Last   int64  `json:"last" doc:"Number of the last one that holds."`
+	Hash   string `json:"hash,omitempty" doc:"Of that one. Keep it outside: a log that was replaced as a whole has another one there."`
+	Broken int64  `json:"broken,omitempty" doc:"Number where the chain breaks."`
+	Reason string `json:"reason,omitempty" doc:"What is wrong there."`
+}
+
 // The types of feed messages.
 const (
 	FeedEvent = "event" // Event is set

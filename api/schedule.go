@@ -46,3 +46,17 @@ type ScheduleCreate struct {
 	Timeout  string          `json:"timeout,omitempty" doc:"Of each job."`
 	Paused   bool            `json:"paused,omitempty"`
 }
+
+// ScheduleUpdate changes a schedule; what is left out stays. A period takes the
+// place of a cron line, and the other way round. Of the schedule in a script's
+// header only paused can be changed.
+type ScheduleUpdate struct {
+	Args     json.RawMessage `json:"args,omitempty" doc:"For the script."`
+	Every    *string         `json:"every,omitempty" doc:"Period." example:"5m"`
+	Cron     *string         `json:"cron,omitempty" doc:"Minute, hour, day of month, month, day of week." example:"30 2 * * *"`
+	TimeZone *string         `json:"timezone,omitempty" doc:"Of the cron line."`
+	Jitter   *string         `json:"jitter,omitempty" doc:"Random delay of at most this, up to 1h."`
+	Miss     *string         `json:"miss,omitempty" enum:"skip,once"`
+	Timeout  *string         `json:"timeout,omitempty" doc:"Of each job."`
+	Paused   *bool           `json:"paused,omitempty"`
+}

@@ -10,6 +10,11 @@ type SSHKey struct {
 	Meta
 }
 
+// SSHKeyUpdate changes an ssh key; what is left out stays. Another key is another object.
+type SSHKeyUpdate struct {
+	Name *string `json:"name,omitempty" doc:"Unique in the account." example:"ada"`
+}
+
 // SSHKeyCreate is what an ssh key is made from.
 type SSHKeyCreate struct {
 	Account   string `json:"account" doc:"Id or name."`

@@ -26,6 +26,7 @@ type UserCreate struct {
 
 // UserUpdate changes a user; what is left out stays.
 type UserUpdate struct {
+	Name     *string `json:"name,omitempty" doc:"The login name; for operators."`
 	Email    *string `json:"email,omitempty"`
 	FullName *string `json:"full_name,omitempty" maxLength:"200"`
 	Role     *string `json:"role,omitempty" enum:",admin,operator,support,billing"`

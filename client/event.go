@@ -22,6 +22,11 @@ type Events struct{ Reader[api.Event] }
 // Events returns the calls about events. Its lists are of what is stored.
 func (c *Client) Events() Events { return Events{Reader[api.Event]{c, "events"}} }
 
+// Verify reads the whole audit log on the server and checks its chain of hashes.
+func (e Events) Verify(ctx context.Context) (*api.EventVerification, error) {
+	return get[api.EventVerification](ctx, e.c, e.path+":verify", nil)
+}
+
 // Feed says which events to follow.
 type Feed struct {
 	After   int64  // the number of the last event that was seen; 0 begins with what comes next

@@ -9,7 +9,7 @@ import (
 
 // JoinTokens are the calls about the tokens with which nodes join.
 type JoinTokens struct {
-	Reader[api.JoinToken] // lists only
+	Reader[api.JoinToken]
 	Deleter[api.JoinToken]
 }
 

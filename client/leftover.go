@@ -4,7 +4,7 @@ import "atoll/api"
 
 // Leftovers are the calls about what could not be removed from nodes yet.
 type Leftovers struct {
-	Reader[api.Leftover] // lists only
+	Reader[api.Leftover]
 	Deleter[api.Leftover]
 }
 

@@ -23,6 +23,11 @@ func (s Schedules) Create(ctx context.Context, in api.ScheduleCreate, opts ...Op
 	return change[api.Schedule](ctx, s.Reader.c, http.MethodPost, s.Reader.path, in, opts)
 }
 
+// Update changes when and with what a schedule runs.
+func (s Schedules) Update(ctx context.Context, ref string, in api.ScheduleUpdate, opts ...Option) (*Result[api.Schedule], error) {
+	return change[api.Schedule](ctx, s.Reader.c, http.MethodPatch, joinPath(s.Reader.path, ref), in, opts)
+}
+
 // Pause stops the schedule until it is resumed.
 func (s Schedules) Pause(ctx context.Context, ref string, opts ...Option) (*Result[api.Schedule], error) {
 	return s.do(ctx, ref, "pause", nil, opts)

@@ -22,3 +22,8 @@ func (c *Client) SSHKeys() SSHKeys {
 func (k SSHKeys) Create(ctx context.Context, in api.SSHKeyCreate, opts ...Option) (*Result[api.SSHKey], error) {
 	return change[api.SSHKey](ctx, k.Reader.c, http.MethodPost, k.Reader.path, in, opts)
 }
+
+// Update renames an ssh key.
+func (k SSHKeys) Update(ctx context.Context, ref string, in api.SSHKeyUpdate, opts ...Option) (*Result[api.SSHKey], error) {
+	return change[api.SSHKey](ctx, k.Reader.c, http.MethodPatch, joinPath(k.Reader.path, ref), in, opts)
+}

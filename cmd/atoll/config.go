@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -20,17 +21,19 @@ import (
 // serverConfig is the file of `atoll server --config`; `atoll up` fills it from
 // its flags. deploy/server.yaml explains each key.
 type serverConfig struct {
-	Listen           string    `yaml:"listen"`
-	AgentListen      string    `yaml:"agent-listen"`
-	Data             string    `yaml:"data"`
-	KeyFile          string    `yaml:"key-file"`
-	Database         string    `yaml:"database"`
-	Blobs            string    `yaml:"blobs"`
-	SharedBlobs      bool      `yaml:"blobs-shared"`
-	PublicURL        string    `yaml:"public-url"`
-	AllowPrivateURLs bool      `yaml:"allow-private-urls"`
-	JobDays          int       `yaml:"job-days"`
-	TLS              tlsConfig `yaml:"tls"`
+	Listen        string    `yaml:"listen"`
+	AgentListen   string    `yaml:"agent-listen"`
+	Data          string    `yaml:"data"`
+	KeyFile       string    `yaml:"key-file"`
+	Database      string    `yaml:"database"`
+	Blobs         string    `yaml:"blobs"`
+	SharedBlobs   bool      `yaml:"blobs-shared"`
+	PublicURL     string    `yaml:"public-url"`
+	ImageURLAllow []string  `yaml:"image-url-allow"`
+	JobDays       int       `yaml:"job-days"`
+	TLS           tlsConfig `yaml:"tls"`
+
+	imageSources []netip.Prefix // ImageURLAllow
 }
 
 // tlsConfig is how people's listener gets its certificate.
@@ -83,6 +86,13 @@ func (c *serverConfig) complete() (err error) {
 	}
 	if c.TLS.Mode == "" {
 		c.TLS.Mode = "off"
+	}
+	for _, text := range c.ImageURLAllow {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return cloud.FieldErrorf("image-url-allow", "%q is no network such as 10.0.0.0/8", text)
+		}
+		c.imageSources = append(c.imageSources, p.Masked())
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {

@@ -41,7 +41,7 @@ func upCommand() *cobra.Command {
 	f.StringVar(&cfg.AgentListen, "agent-listen", "127.0.0.1:8443", "address for agents")
 	f.StringVar(&cfg.Database, "database", "", "postgres://… instead of SQLite in the data folder")
 	f.StringVar(&cfg.TLS.Mode, "tls", "off", "how people's listener is protected: off (on 127.0.0.1 only) or self-signed")
-	f.BoolVar(&cfg.AllowPrivateURLs, "allow-private-urls", false, "let images be fetched from private addresses")
+	f.StringSliceVar(&cfg.ImageURLAllow, "image-url-allow", nil, "let images be fetched from a network `CIDR` that is not public; repeatable")
 	f.IntVar(&sims, "sim", 0, "number of simulated nodes")
 	f.BoolVar(&noMachines, "no-machines", false, "the real agent offers no compute and no network role")
 	f.Bool("debug", false, "log more")

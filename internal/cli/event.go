@@ -60,7 +60,23 @@ func (a *app) eventCommand() *cobra.Command {
 	f.StringVar(&feed.Kind, "kind", "", "only events about this kind, such as machine")
 	list.MarkFlagsMutuallyExclusive("follow", "filter")
 	list.MarkFlagsMutuallyExclusive("follow", "sort")
-	return a.noun("event", "What happened: changes, refusals, logins", list)
+	return a.noun("event", "What happened: changes, refusals, logins", list, a.eventVerify())
+}
+
+func (a *app) eventVerify() *cobra.Command {
+	return a.command("verify", "Check that no event was changed, removed or put in", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+		v, err := c.Events().Verify(ctx)
+		if err != nil {
+			return err
+		}
+		if err := printOne(a, v, v.Hash); err != nil {
+			return err
+		}
+		if !v.OK {
+			return fmt.Errorf("the audit log is broken at event %d: %s", v.Broken, v.Reason)
+		}
+		return nil
+	})
 }
 
 func (a *app) follow(ctx context.Context, c *client.Client, feed client.Feed) error {

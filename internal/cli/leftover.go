@@ -23,5 +23,5 @@ var leftovers = &kind[api.Leftover]{
 }
 
 func (a *app) leftoverCommand() *cobra.Command {
-	return a.noun("leftover", "What could not be removed from nodes that were away", listCommand(a, leftovers, nil), deleteCommand(a, leftovers, nil))
+	return a.noun("leftover", "What could not be removed from nodes that were away", listCommand(a, leftovers, nil), showCommand(a, leftovers), deleteCommand(a, leftovers, nil))
 }

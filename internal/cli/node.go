@@ -86,7 +86,7 @@ func (a *app) joinTokenCommand() *cobra.Command {
 	f.StringVar(&in.Location, "location", "", "where its nodes are; may be left out if there is one location")
 	completeFlag(a, locations, create, "location")
 	cmd := group(&cobra.Command{Use: "token", Short: "Tokens with which nodes join"})
-	cmd.AddCommand(a.mutating(create), listCommand(a, joinTokens, nil), deleteCommand(a, joinTokens, nil))
+	cmd.AddCommand(a.mutating(create), listCommand(a, joinTokens, nil), showCommand(a, joinTokens), deleteCommand(a, joinTokens, nil))
 	return cmd
 }
 

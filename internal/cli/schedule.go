@@ -45,7 +45,7 @@ func scheduleTarget(s *api.Schedule) string {
 
 func (a *app) scheduleCommand() *cobra.Command {
 	return a.noun("schedule", "Scripts and commands that run by period or cron",
-		a.scheduleCreate(), listCommand(a, schedules, nil), showCommand(a, schedules),
+		a.scheduleCreate(), listCommand(a, schedules, nil), showCommand(a, schedules), a.scheduleUpdate(),
 		a.scheduleVerb("pause", "Pause schedules", "paused", client.Schedules.Pause),
 		a.scheduleVerb("resume", "Resume paused schedules", "resumed", client.Schedules.Resume),
 		deleteCommand(a, schedules, nil))
@@ -57,6 +57,30 @@ func (a *app) scheduleVerb(name, short, done string, do func(client.Schedules, c
 			return do(c.Schedules(), ctx, ref, o...)
 		})
 	})))
+}
+
+func (a *app) scheduleUpdate() *cobra.Command {
+	var up api.ScheduleUpdate
+	var args []string
+	var u updates
+	cmd := updateCommand(a, schedules, &u, func(ctx context.Context, c *client.Client, ref string, o ...client.Option) (*client.Result[api.Schedule], error) {
+		var err error
+		if up.Args, err = scriptArgs(args); err != nil {
+			return nil, err
+		}
+		return c.Schedules().Update(ctx, ref, up, o...)
+	})
+	u.text(cmd, &up.Every, "every", "period such as 5m; takes the place of a cron line")
+	u.text(cmd, &up.Cron, "cron", "minute, hour, day of month, month, day of week; takes the place of a period")
+	u.text(cmd, &up.TimeZone, "timezone", "of the cron line, such as Europe/Brussels")
+	u.text(cmd, &up.Jitter, "jitter", "random delay of at most this")
+	u.text(cmd, &up.Miss, "miss", "what to do about times that passed while no controller ran: skip or once")
+	u.text(cmd, &up.Timeout, "job-timeout", "of each job")
+	u.bool(cmd, &up.Paused, "paused", "true stops it until it is resumed")
+	cmd.Flags().StringArrayVar(&args, "arg", nil, "an argument of the script, name=value; repeatable; all that it gets")
+	u.add("arg", func() {})
+	cmd.MarkFlagsMutuallyExclusive("every", "cron")
+	return cmd
 }
 
 func (a *app) scheduleCreate() *cobra.Command {

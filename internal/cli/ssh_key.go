@@ -44,6 +44,13 @@ func (a *app) sshKeyCommand() *cobra.Command {
 	})
 	create.Flags().StringVar(&file, "file", "", "file with the public key, ending in .pub")
 	must(create.MarkFlagRequired("file"))
+
+	var up api.SSHKeyUpdate
+	var u updates
+	update := updateCommand(a, sshKeyKind, &u, func(ctx context.Context, c *client.Client, ref string, o ...client.Option) (*client.Result[api.SSHKey], error) {
+		return c.SSHKeys().Update(ctx, ref, up, o...)
+	})
+	u.text(update, &up.Name, "name", "another name")
 	return a.noun("ssh-key", "Public ssh keys of accounts",
-		a.mutating(create), listCommand(a, sshKeyKind, nil), showCommand(a, sshKeyKind), deleteCommand(a, sshKeyKind, nil))
+		a.mutating(create), listCommand(a, sshKeyKind, nil), showCommand(a, sshKeyKind), update, deleteCommand(a, sshKeyKind, nil))
 }

@@ -48,6 +48,7 @@ func (a *app) userCommand() *cobra.Command {
 	update := updateCommand(a, users, &u, func(ctx context.Context, c *client.Client, ref string, o ...client.Option) (*client.Result[api.User], error) {
 		return c.Users().Update(ctx, ref, up, o...)
 	})
+	u.text(update, &up.Name, "name", "login name; for operators")
 	u.text(update, &up.Email, "email", "mail address")
 	u.text(update, &up.FullName, "full-name", "name of the person")
 	u.text(update, &up.Role, "role", "role in the installation: admin, operator, support, billing or none with ''")

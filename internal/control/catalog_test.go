@@ -115,22 +115,42 @@ func newNode(t *testing.T, c *Control, name string, at cloud.LocationID, state c
 	return n
 }
 
+// leaseJob has the node take the queued job.
+func leaseJob(tx *store.Tx, id cloud.JobID) (lease store.Lease, err error) {
+	j, err := tx.Job(id)
+	if err != nil {
+		return lease, err
+	}
+	now, err := tx.Now()
+	if err != nil {
+		return lease, err
+	}
+	lease = store.Lease{ID: id, NodeID: j.TargetNode, Token: j.Token + 1, Attempt: 1, At: now}
+	_, err = tx.LeaseJobs([]store.Lease{lease})
+	return lease, err
+}
+
+// hold makes a job of the node's and has the node take it.
+func hold(t *testing.T, c *Control, j *cloud.Job) {
+	t.Helper()
+	inTx(t, c, func(tx *store.Tx) error {
+		if err := c.jobs.Add(tx, j); err != nil {
+			return err
+		}
+		_, err := leaseJob(tx, j.ID)
+		return err
+	})
+}
+
 // endJob has the node take the queued job and end it.
 func endJob(t *testing.T, c *Control, id cloud.JobID, state cloud.JobState) {
 	t.Helper()
 	inTx(t, c, func(tx *store.Tx) error {
-		j, err := tx.Job(id)
+		lease, err := leaseJob(tx, id)
 		if err != nil {
 			return err
 		}
-		now, err := tx.Now()
-		if err != nil {
-			return err
-		}
-		lease := store.Lease{ID: id, NodeID: j.TargetNode, Token: j.Token + 1, Attempt: 1, At: now}
-		if _, err := tx.LeaseJobs([]store.Lease{lease}); err != nil {
-			return err
-		}
+		now := lease.At
 		done, err := tx.FinishJobs([]store.Finish{{JobRef: store.JobRef{ID: id, Token: lease.Token}, NodeID: lease.NodeID, State: state, FinishedAt: now}})
 		if err == nil && len(done) != 1 {
 			t.Errorf("job %s was not ended", id)

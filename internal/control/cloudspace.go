@@ -91,6 +91,16 @@ func locationOr(tx *store.Tx, ref string) (*cloud.Location, error) {
 	return &list[0], nil
 }
 
+// spaceRef is a cloudspace as a caller named it, for the answer that there is
+// none. The answer is the same whether the account or the cloudspace is not there
+// or not for the caller.
+func spaceRef(account, ref string) string {
+	if cloud.IsID(ref) || account == "" {
+		return ref
+	}
+	return ref + " of account " + account
+}
+
 // findCloudspace returns the cloudspace by id, or by name in the account.
 func findCloudspace(tx *store.Tx, account, ref string) (*cloud.Cloudspace, error) {
 	if cloud.IsID(ref) {
@@ -103,10 +113,14 @@ func findCloudspace(tx *store.Tx, account, ref string) (*cloud.Cloudspace, error
 		return nil, cloud.FieldErrorf("account", "is required to find cloudspace %q by its name; or give its id", ref)
 	}
 	a, err := findAccount(tx, account)
-	if err != nil {
-		return nil, err
+	var s *cloud.Cloudspace
+	if err == nil {
+		s, err = tx.CloudspaceNamed(a.ID, ref)
 	}
-	return tx.CloudspaceNamed(a.ID, ref)
+	if cloud.Is(err, cloud.NotFound) {
+		err = cloud.Errorf(cloud.NotFound, "there is no %s %s", cloud.KindCloudspace, spaceRef(account, ref))
+	}
+	return s, err
 }
 
 // Cloudspace returns the cloudspace by id, or by name in the account.
@@ -116,7 +130,7 @@ func (c *Control) Cloudspace(ctx context.Context, r *Request, account, ref strin
 		if s, err = findCloudspace(tx, account, ref); err != nil {
 			return err
 		}
-		return r.permit(authz.Read, cloudspaceTarget(s), ref)
+		return r.permit(authz.Read, cloudspaceTarget(s), spaceRef(account, ref))
 	})
 	return s, err
 }
@@ -158,7 +172,7 @@ func (ch *change) cloudspaceFor(a authz.Action, account, ref string) (*cloud.Clo
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.r.permit(a, cloudspaceTarget(s), ref); err != nil {
+	if err := ch.r.permit(a, cloudspaceTarget(s), spaceRef(account, ref)); err != nil {
 		return nil, err
 	}
 	if _, err := ch.active(s.AccountID); err != nil {

@@ -80,7 +80,7 @@ func (c *Control) OpenConsole(ctx context.Context, r *Request, ref MachineRef, k
 		if m, err = findMachine(tx, ref); err != nil {
 			return err
 		}
-		return r.permit(authz.Execute, machineTarget(m), ref.Machine)
+		return r.permit(authz.Execute, machineTarget(m), ref.String())
 	})
 	if err != nil {
 		return nil, err

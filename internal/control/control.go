@@ -10,6 +10,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"time"
 
 	"atoll/internal/blob"
@@ -30,8 +32,9 @@ type Config struct {
 	Passwords *pki.Passwords
 	Log       *slog.Logger
 	PublicURL string // where people reach the controller; for links
-	// AllowPrivateURLs lets images be fetched from private addresses.
-	AllowPrivateURLs bool
+	// ImageURLAllow are networks from which images may be fetched although they are
+	// not public.
+	ImageURLAllow []netip.Prefix
 	// MaxImage is the largest file of an image in bytes; 0 is MaxImage.
 	MaxImage int64
 	// SharedBlobs says that all controllers see the blobs although they are in a
@@ -55,6 +58,8 @@ type Control struct {
 	auth    *credentials
 	images  imageBodies
 	cleared chan struct{} // leftovers may be looked at again
+	// resolver finds the addresses of images' sources; nil is the system's.
+	resolver *net.Resolver
 }
 
 // New returns the rules over the store: it reads or makes the installation's
@@ -78,7 +83,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	}
 	c.inst = inst
 	c.jobs = job.NewQueue(cfg.DB, c.ID, cfg.Log, job.Hooks{
-		Finished: c.jobsFinished, Script: c.wireScript, StoreLog: c.storeLog, LogStored: c.feed.log,
+		Finished: c.jobsFinished, Script: c.wireScript, Args: wireArgs, StoreLog: c.storeLog, LogStored: c.feed.log,
 		Trust: []string{inst.sign.VerifyKey().String()},
 	})
 	c.ops = op.NewEngine(cfg.DB, c.jobs, c.ID, cfg.Log)

@@ -140,9 +140,10 @@ func (c *Control) FollowEvents(ctx context.Context, r *Request, after int64, f E
 
 // Verification is what VerifyEvents found.
 type Verification struct {
-	Events int64 // how many rows were read
-	Last   int64 // number of the last one that holds
 	OK     bool
+	Events int64  // how many rows were read
+	Last   int64  // number of the last one that holds
+	Hash   string // of that one
 	Broken int64  // number where the chain breaks; 0 if it does not
 	Reason string // what is wrong there
 }
@@ -183,7 +184,7 @@ func (c *Control) VerifyEvents(ctx context.Context, r *Request) (Verification, e
 			if v.Broken != 0 {
 				return v, nil
 			}
-			v.Last, prev = e.Seq, e.Hash
+			v.Last, v.Hash, prev = e.Seq, e.Hash, e.Hash
 		}
 	}
 }

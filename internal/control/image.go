@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
 	"path"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -13,6 +15,7 @@ import (
 	"atoll/internal/blob"
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/internal/wire"
 )
 
 // NewImage is what a caller gives for an image.
@@ -120,13 +123,23 @@ func (c *Control) Images(ctx context.Context, r *Request, q store.Query) (list [
 	return list, next, err
 }
 
-// OpenImage returns the file of a ready image and its size in bytes, for agents.
-// NotFound if no image has the checksum.
-func (c *Control) OpenImage(ctx context.Context, sha256 string) (io.ReadSeekCloser, int64, error) {
+// OpenImage returns the file of a ready image and its size in bytes, for the
+// agent of a node that has a job to fetch it; to others it is NotFound.
+func (c *Control) OpenImage(ctx context.Context, node cloud.NodeID, sha256 string) (io.ReadSeekCloser, int64, error) {
 	if err := cloud.ValidateSHA256("sha256", sha256); err != nil {
 		return nil, 0, err
 	}
-	err := c.view(ctx, func(tx *store.Tx) error { _, err := tx.ImageByContent(sha256); return err })
+	err := c.view(ctx, func(tx *store.Tx) error {
+		held, err := tx.HeldJobs(node)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(held, func(j cloud.Job) bool { return wantsImage(&j, sha256) }) {
+			return cloud.Errorf(cloud.NotFound, "this node has no job to fetch image %s", sha256)
+		}
+		_, err = tx.ImageByContent(sha256)
+		return err
+	})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -135,6 +148,12 @@ func (c *Control) OpenImage(ctx context.Context, sha256 string) (io.ReadSeekClos
 		return nil, 0, cloud.Wrap(cloud.Unavailable, err, "the file of image %s is gone from the blob store; delete the image and create it again", sha256)
 	}
 	return body, size, err
+}
+
+// wantsImage reports whether the job is to have the image in its node's cache.
+func wantsImage(j *cloud.Job, sha256 string) bool {
+	var args wire.ImageArgs
+	return j.Action == wire.ActionImageEnsure && json.Unmarshal(j.Args, &args) == nil && args.SHA256 == sha256
 }
 
 // checkNewImage refuses what cannot become an image before its file is moved.

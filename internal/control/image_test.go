@@ -12,6 +12,7 @@ import (
 	"atoll/internal/cloud"
 	"atoll/internal/store"
 	"atoll/internal/store/storetest"
+	"atoll/internal/wire"
 )
 
 func sum(b []byte) string {
@@ -42,6 +43,16 @@ func hasBody(t *testing.T, c *Control, file []byte) bool {
 	return true
 }
 
+// holdImage gives the node a job to fetch the image.
+func holdImage(t *testing.T, c *Control, node cloud.NodeID, sha256 string) {
+	t.Helper()
+	j, err := jobOf(node, wire.ActionImageEnsure, cloud.QueueIO, wire.ImageArgs{SHA256: sha256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold(t, c, &j)
+}
+
 func TestImageUpload(t *testing.T) {
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
@@ -51,7 +62,11 @@ func TestImageUpload(t *testing.T) {
 		if i.State != cloud.ImageReady || i.Format != "qcow2" || i.VirtualMiB != 3<<10 || i.Size != int64(len(file)) || i.SHA256 != sum(file) {
 			t.Errorf("image = %+v", i)
 		}
-		body, size, err := c.OpenImage(ctx, i.SHA256)
+		node := newNode(t, c, "n1", newLocation(t, c, "here").ID, cloud.NodeOnline)
+		_, _, err := c.OpenImage(ctx, node.ID, i.SHA256)
+		wantKind(t, "image for a node without a job", err, cloud.NotFound)
+		holdImage(t, c, node.ID, i.SHA256)
+		body, size, err := c.OpenImage(ctx, node.ID, i.SHA256)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +75,8 @@ func TestImageUpload(t *testing.T) {
 		if err != nil || size != i.Size || !bytes.Equal(got, file) {
 			t.Errorf("OpenImage() gave %d bytes of %d, %v", len(got), size, err)
 		}
-		_, _, err = c.OpenImage(ctx, sum(nil))
+		holdImage(t, c, node.ID, sum(nil))
+		_, _, err = c.OpenImage(ctx, node.ID, sum(nil))
 		wantKind(t, "open of what is no image", err, cloud.NotFound)
 	})
 }
@@ -145,7 +161,9 @@ func TestImageUpdate(t *testing.T) {
 		if err != nil || i.State != cloud.ImageDisabled || i.Description != text {
 			t.Fatalf("disable = %+v, %v", i, err)
 		}
-		body, _, err := c.OpenImage(ctx, i.SHA256)
+		node := newNode(t, c, "n1", newLocation(t, c, "here").ID, cloud.NodeOnline)
+		holdImage(t, c, node.ID, i.SHA256)
+		body, _, err := c.OpenImage(ctx, node.ID, i.SHA256)
 		if err != nil {
 			t.Fatalf("a disabled image is not served to machines that have it: %v", err)
 		}

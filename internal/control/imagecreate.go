@@ -53,7 +53,25 @@ func (c *Control) CreateImageFromURL(ctx context.Context, r *Request, in NewImag
 		}
 		return ch.event("image.create", imageSubject(i), nil, i)
 	})
-	return i, o, err
+	return i, shown(o), err
+}
+
+// publicImageInput is the input without what of the address may be secret.
+func publicImageInput(text json.RawMessage) json.RawMessage {
+	var in imageInput
+	if json.Unmarshal(text, &in) != nil {
+		return nil
+	}
+	u, err := url.Parse(in.URL)
+	if err != nil {
+		return nil
+	}
+	in.URL = publicURL(u)
+	public, err := json.Marshal(in)
+	if err != nil {
+		return nil
+	}
+	return public
 }
 
 // parseSource checks the form of an address to fetch from.

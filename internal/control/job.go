@@ -46,6 +46,14 @@ func (c *Control) CreateJobs(ctx context.Context, r *Request, list []*cloud.Job)
 	})
 }
 
+func jobTarget(j *cloud.Job) target {
+	t := target{kind: cloud.KindJob, name: string(j.ID), account: j.AccountID, cloudspace: j.CloudspaceID}
+	if j.SubjectKind == cloud.KindMachine {
+		t.machine = cloud.MachineID(j.SubjectID)
+	}
+	return t
+}
+
 // Job returns the job if the caller may see it.
 func (c *Control) Job(ctx context.Context, r *Request, id cloud.JobID) (*cloud.Job, error) {
 	var j *cloud.Job
@@ -53,7 +61,7 @@ func (c *Control) Job(ctx context.Context, r *Request, id cloud.JobID) (*cloud.J
 		if j, err = tx.Job(id); err != nil {
 			return err
 		}
-		return r.allow(authz.Read, target{kind: cloud.KindJob, name: string(id), account: j.AccountID, cloudspace: j.CloudspaceID})
+		return r.allow(authz.Read, jobTarget(j))
 	})
 	return j, err
 }
@@ -82,7 +90,7 @@ func (c *Control) CancelJob(ctx context.Context, r *Request, id cloud.JobID) err
 		if err != nil {
 			return err
 		}
-		if err := r.allow(authz.Execute, target{kind: cloud.KindJob, name: string(id), account: j.AccountID, cloudspace: j.CloudspaceID}); err != nil {
+		if err := r.allow(authz.Execute, jobTarget(j)); err != nil {
 			return err
 		}
 		if err := c.jobs.Cancel(ch.Tx, id, "canceled by "+r.User.Name); err != nil {

@@ -42,6 +42,16 @@ func (c *Control) Leftovers(ctx context.Context, r *Request, q store.Query) (lis
 	return list, next, err
 }
 
+// Leftover returns the leftover.
+func (c *Control) Leftover(ctx context.Context, r *Request, id cloud.LeftoverID) (*cloud.Leftover, error) {
+	if err := r.allow(authz.Read, target{kind: cloud.KindLeftover, name: string(id)}); err != nil {
+		return nil, err
+	}
+	var l *cloud.Leftover
+	err := c.view(ctx, func(tx *store.Tx) (err error) { l, err = tx.Leftover(id); return err })
+	return l, err
+}
+
 // DeleteLeftover forgets a leftover without its node: for nodes that never come
 // back. What the node holds stays there.
 func (c *Control) DeleteLeftover(ctx context.Context, r *Request, id cloud.LeftoverID) error {

@@ -39,7 +39,7 @@ func (c *Control) CreateMachine(ctx context.Context, r *Request, in NewMachine) 
 			return err
 		}
 		if err := r.allow(authz.Create, target{cloud.KindMachine, in.Name, s.AccountID, s.ID, ""}); err != nil {
-			return hideIn(err, r, cloudspaceTarget(s), in.Cloudspace)
+			return hideIn(err, r, cloudspaceTarget(s), spaceRef(in.Account, in.Cloudspace))
 		}
 		if _, err := ch.active(s.AccountID); err != nil {
 			return err
@@ -210,6 +210,15 @@ func machineOperation(kind string, m *cloud.Machine) *cloud.Operation {
 // an account).
 type MachineRef struct{ Account, Cloudspace, Machine string }
 
+// String is the machine as the caller named it, for the answer that there is
+// none: the same whichever part of it is not there, or not for the caller.
+func (m MachineRef) String() string {
+	if cloud.IsID(m.Machine) {
+		return m.Machine
+	}
+	return m.Machine + " in cloudspace " + spaceRef(m.Account, m.Cloudspace)
+}
+
 func findMachine(tx *store.Tx, ref MachineRef) (*cloud.Machine, error) {
 	if cloud.IsID(ref.Machine) {
 		return tx.Machine(cloud.MachineID(ref.Machine))
@@ -218,10 +227,14 @@ func findMachine(tx *store.Tx, ref MachineRef) (*cloud.Machine, error) {
 		return nil, cloud.FieldErrorf("cloudspace", "is required to find machine %q by its name; or give its id", ref.Machine)
 	}
 	s, err := findCloudspace(tx, ref.Account, ref.Cloudspace)
-	if err != nil {
-		return nil, err
+	var m *cloud.Machine
+	if err == nil {
+		m, err = tx.MachineNamed(s.ID, ref.Machine)
 	}
-	return tx.MachineNamed(s.ID, ref.Machine)
+	if cloud.Is(err, cloud.NotFound) {
+		err = cloud.Errorf(cloud.NotFound, "there is no %s %s", cloud.KindMachine, ref)
+	}
+	return m, err
 }
 
 // Machine returns the machine if the caller may see it.
@@ -231,7 +244,7 @@ func (c *Control) Machine(ctx context.Context, r *Request, ref MachineRef) (*clo
 		if m, err = findMachine(tx, ref); err != nil {
 			return err
 		}
-		return r.permit(authz.Read, machineTarget(m), ref.Machine)
+		return r.permit(authz.Read, machineTarget(m), ref.String())
 	})
 	return m, err
 }
@@ -251,7 +264,7 @@ func (ch *change) machineFor(a authz.Action, ref MachineRef) (*cloud.Machine, er
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.r.permit(a, machineTarget(m), ref.Machine); err != nil {
+	if err := ch.r.permit(a, machineTarget(m), ref.String()); err != nil {
 		return nil, err
 	}
 	if _, err := ch.active(m.AccountID); err != nil {

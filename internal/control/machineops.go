@@ -156,15 +156,31 @@ func machineSpec(m *cloud.Machine, d *cloud.Disk) (*wire.MachineSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	user := m.UserData
-	if user == "" {
-		user = "#cloud-config\n{}\n"
-	}
 	return &wire.MachineSpec{
 		MachineRef: wire.MachineRef{ID: m.ID, Epoch: m.PlacementEpoch}, Name: m.Name, VCPUs: m.VCPUs, MemoryMiB: m.MemoryMiB,
 		Disks: []cloud.DiskID{d.ID}, NICs: []wire.NIC{{Network: m.CloudspaceID, MAC: m.MAC}},
-		Seed: wire.Seed{MetaData: string(meta), UserData: user},
+		Seed: wire.Seed{MetaData: string(meta)}, // see wireArgs
 	}, nil
+}
+
+// wireArgs completes the arguments of a job for its agent: user-data often holds
+// passwords, and readers of the account see the arguments that a job is stored with.
+func wireArgs(tx *store.Tx, j *cloud.Job) (json.RawMessage, error) {
+	if j.Action != wire.ActionMachineStart {
+		return j.Args, nil
+	}
+	var spec wire.MachineSpec
+	if err := json.Unmarshal(j.Args, &spec); err != nil {
+		return nil, err
+	}
+	m, err := tx.Machine(spec.ID)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Seed.UserData = m.UserData; m.UserData == "" {
+		spec.Seed.UserData = "#cloud-config\n{}\n"
+	}
+	return json.Marshal(spec)
 }
 
 func stopMachine(s *op.Scope) error {

@@ -22,6 +22,12 @@ func (ch *change) membershipEvent(action string, u *cloud.User, before, after *c
 	return ch.event(action, s, before, after)
 }
 
+// own reports whether the membership is the caller's own, and within what its
+// token is limited to.
+func (r *Request) own(m *cloud.Membership) bool {
+	return r.is(m.UserID) && (r.Account == "" || r.Account == m.AccountID)
+}
+
 // Member is a membership with its user's name, which admins of an account could
 // not read otherwise.
 type Member struct {
@@ -30,7 +36,7 @@ type Member struct {
 	UserKind cloud.Kind
 }
 
-// Membership returns the membership if the caller may see it; one's own always.
+// Membership returns the membership if the caller may see it, such as one's own.
 func (c *Control) Membership(ctx context.Context, r *Request, id cloud.MembershipID) (*Member, error) {
 	var out *Member
 	err := c.view(ctx, func(tx *store.Tx) error {
@@ -38,7 +44,7 @@ func (c *Control) Membership(ctx context.Context, r *Request, id cloud.Membershi
 		if err != nil {
 			return err
 		}
-		if !r.is(m.UserID) {
+		if !r.own(m) {
 			if err := r.permit(authz.Read, membershipTarget(m), string(id)); err != nil {
 				return err
 			}
@@ -262,7 +268,7 @@ func (c *Control) DeleteMembership(ctx context.Context, r *Request, id cloud.Mem
 		if err != nil {
 			return err
 		}
-		if own := r.is(m.UserID) && (r.Account == "" || r.Account == m.AccountID); !own {
+		if !r.own(m) {
 			if err := r.permit(authz.Delete, membershipTarget(m), string(id)); err != nil {
 				return err
 			}

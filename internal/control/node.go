@@ -64,6 +64,16 @@ func (c *Control) CreateJoinToken(ctx context.Context, r *Request, in NewJoinTok
 	return text, t, err
 }
 
+// JoinToken returns the join token.
+func (c *Control) JoinToken(ctx context.Context, r *Request, id cloud.JoinTokenID) (*cloud.JoinToken, error) {
+	if err := r.allow(authz.Read, target{kind: cloud.KindJoinToken, name: string(id)}); err != nil {
+		return nil, err
+	}
+	var t *cloud.JoinToken
+	err := c.view(ctx, func(tx *store.Tx) (err error) { t, err = tx.JoinToken(id); return err })
+	return t, err
+}
+
 // JoinTokens returns a page of join tokens.
 func (c *Control) JoinTokens(ctx context.Context, r *Request, q store.Query) (list []cloud.JoinToken, next string, err error) {
 	err = c.view(ctx, func(tx *store.Tx) error {

@@ -28,8 +28,10 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 			return err
 		}
 		seen := make(map[cloud.MachineID]*wire.MachineState, len(inv.Machines))
-		for i := range inv.Machines {
-			seen[inv.Machines[i].ID] = &inv.Machines[i]
+		for _, ms := range inv.Machines {
+			if ms, ok := sane(ms); ok {
+				seen[ms.ID] = &ms
+			}
 		}
 		ch := &change{Tx: tx, c: c, r: System("observation"), plan: &cloud.Plan{}}
 		for i := range ours {
@@ -61,6 +63,18 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 		c.lookAgain(n.ID)
 	}
 	return err
+}
+
+// sane is what a node says of a machine in our words; false if it says nothing of
+// one. A node that was taken over may say anything.
+func sane(ms wire.MachineState) (wire.MachineState, bool) {
+	switch ms.Power {
+	case cloud.PowerOn, cloud.PowerOff, cloud.PowerCrashed, cloud.PowerUnknown:
+	default:
+		ms.Power = cloud.PowerUnknown
+	}
+	ms.Detail = clean(firstRunes(ms.Detail, 200))
+	return ms, cloud.IsID(string(ms.ID))
 }
 
 // lookAgain asks the node for its inventory when changes have settled.
@@ -104,7 +118,7 @@ func (ch *change) foundOff(m *cloud.Machine, ms *wire.MachineState, hostBoot boo
 		why = "its process ended"
 	}
 	if ms.Detail != "" {
-		why += " (" + firstRunes(ms.Detail, 200) + ")"
+		why += " (" + ms.Detail + ")"
 	}
 	if err := stateEvent(ch.Tx, "machine.found-off", machineSubject(m), why); err != nil {
 		return err

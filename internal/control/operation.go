@@ -16,6 +16,16 @@ func operationTarget(o *cloud.Operation) target {
 	return t
 }
 
+// shown is the operation for people: without what of its input may be secret.
+func shown(o *cloud.Operation) *cloud.Operation {
+	if o == nil || o.Kind != opImageCreate {
+		return o
+	}
+	public := *o
+	public.Input = publicImageInput(o.Input)
+	return &public
+}
+
 // Operation returns the operation if the caller may see it.
 func (c *Control) Operation(ctx context.Context, r *Request, id cloud.OperationID) (*cloud.Operation, error) {
 	var o *cloud.Operation
@@ -25,7 +35,7 @@ func (c *Control) Operation(ctx context.Context, r *Request, id cloud.OperationI
 		}
 		return r.allow(authz.Read, operationTarget(o))
 	})
-	return o, err
+	return shown(o), err
 }
 
 // WaitOperation returns the operation when it has ended, or as it is when ctx ends.
@@ -33,7 +43,8 @@ func (c *Control) WaitOperation(ctx context.Context, r *Request, id cloud.Operat
 	if _, err := c.Operation(context.WithoutCancel(ctx), r, id); err != nil {
 		return nil, err
 	}
-	return c.ops.Wait(ctx, id)
+	o, err := c.ops.Wait(ctx, id)
+	return shown(o), err
 }
 
 // Operations returns a page of the operations that the caller may see.
@@ -42,6 +53,9 @@ func (c *Control) Operations(ctx context.Context, r *Request, q store.Query) (li
 		list, next, err = tx.Operations(r.query(cloud.KindOperation, q))
 		return err
 	})
+	for i := range list {
+		list[i] = *shown(&list[i])
+	}
 	return list, next, err
 }
 
@@ -93,5 +107,5 @@ func (c *Control) RetryOperation(ctx context.Context, r *Request, id cloud.Opera
 		}
 		return ch.event("operation.retry", subject{cloud.KindOperation, string(again.ID), o.SubjectName, o.AccountID, o.CloudspaceID}, nil, nil)
 	})
-	return again, err
+	return shown(again), err
 }

@@ -37,7 +37,7 @@ func (c *Control) CreatePortForward(ctx context.Context, r *Request, in NewPortF
 			return err
 		}
 		if err := r.allow(authz.Create, target{cloud.KindPortForward, "to " + m.Name, m.AccountID, m.CloudspaceID, m.ID}); err != nil {
-			return hideIn(err, r, machineTarget(m), in.Machine.Machine)
+			return hideIn(err, r, machineTarget(m), in.Machine.String())
 		}
 		if _, err := ch.active(m.AccountID); err != nil {
 			return err

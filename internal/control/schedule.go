@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"encoding/json"
+	"reflect"
 	"time"
 
 	"atoll/internal/authz"
@@ -35,7 +37,7 @@ func (c *Control) Schedule(ctx context.Context, r *Request, account cloud.Accoun
 		if s, err = findSchedule(tx, account, ref); err != nil {
 			return err
 		}
-		return r.allow(authz.Read, scheduleTarget(s))
+		return r.permit(authz.Read, scheduleTarget(s), ref)
 	})
 	return s, err
 }
@@ -72,11 +74,8 @@ func (c *Control) CreateSchedule(ctx context.Context, r *Request, s *cloud.Sched
 	})
 }
 
-// scheduleRefs checks what a schedule refers to.
+// scheduleRefs checks where a schedule runs and what.
 func (ch *change) scheduleRefs(s *cloud.Schedule) error {
-	if s.TimeoutMS < 0 || time.Duration(s.TimeoutMS)*time.Millisecond > cloud.MaxJobTimeout {
-		return cloud.FieldErrorf("timeout", "must be at most %s", cloud.MaxJobTimeout)
-	}
 	if s.Node != "" {
 		if _, err := ch.Node(s.Node); err != nil {
 			return err
@@ -86,6 +85,14 @@ func (ch *change) scheduleRefs(s *cloud.Schedule) error {
 		if _, err := ch.Location(s.LocationID); err != nil {
 			return err
 		}
+	}
+	return ch.scheduleRuns(s)
+}
+
+// scheduleRuns checks how long a schedule's jobs may run, and its arguments.
+func (ch *change) scheduleRuns(s *cloud.Schedule) error {
+	if s.TimeoutMS < 0 || time.Duration(s.TimeoutMS)*time.Millisecond > cloud.MaxJobTimeout {
+		return cloud.FieldErrorf("timeout", "must be at most %s", cloud.MaxJobTimeout)
 	}
 	if s.ScriptName == "" {
 		if len(s.Args) > 0 {
@@ -120,6 +127,72 @@ func setNext(s *cloud.Schedule, now cloud.Time) error {
 	next, err := schedule.Next(*s, now.Time())
 	s.NextAt = cloud.TimeOf(next)
 	return err
+}
+
+// ScheduleUpdate is what may change of a schedule; nil fields stay. A period takes
+// the place of a cron line, and the other way round.
+type ScheduleUpdate struct {
+	Args                  json.RawMessage
+	Every, Cron, TimeZone *string
+	JitterMS, TimeoutMS   *int64
+	Miss                  *cloud.MissPolicy
+	Paused                *bool
+}
+
+func (u *ScheduleUpdate) apply(s *cloud.Schedule) {
+	if len(u.Args) > 0 {
+		s.Args = u.Args
+	}
+	if u.Every != nil && u.Cron == nil {
+		s.Cron, s.TimeZone = "", ""
+	}
+	if u.Cron != nil && u.Every == nil {
+		s.Every = ""
+	}
+	set(&s.Every, u.Every)
+	set(&s.Cron, u.Cron)
+	set(&s.TimeZone, u.TimeZone)
+	set(&s.JitterMS, u.JitterMS)
+	set(&s.TimeoutMS, u.TimeoutMS)
+	set(&s.Miss, u.Miss)
+	set(&s.Paused, u.Paused)
+}
+
+// UpdateSchedule changes when and with what a schedule runs; it is due anew from
+// now on. Of the one in a script's header only Paused may change (Conflict).
+func (c *Control) UpdateSchedule(ctx context.Context, r *Request, account cloud.AccountID, ref string, u ScheduleUpdate) (*cloud.Schedule, error) {
+	var s *cloud.Schedule
+	err := c.change(ctx, r, "schedule.update", func(ch *change) (err error) {
+		if s, err = ch.scheduleForChange(authz.Update, account, ref); err != nil {
+			return err
+		}
+		before := *s
+		u.apply(s)
+		after := *s
+		if after.Paused = before.Paused; ofHeader(s) && !reflect.DeepEqual(before, after) {
+			return cloud.Errorf(cloud.Conflict, "schedule %s comes from the header of its script: upload the script with another one", s.Name)
+		}
+		if err := s.Validate(); err != nil {
+			return err
+		}
+		if len(u.Args) > 0 || u.TimeoutMS != nil { // else a script that changed meanwhile could not be paused
+			if err := ch.scheduleRuns(s); err != nil {
+				return err
+			}
+		}
+		now, err := ch.Now()
+		if err != nil {
+			return err
+		}
+		if err := setNext(s, now); err != nil {
+			return err
+		}
+		if err := ch.Tx.UpdateSchedule(s); err != nil {
+			return err
+		}
+		return ch.event("schedule.update", scheduleSubject(s), &before, s)
+	})
+	return s, err
 }
 
 // PauseSchedule stops a schedule until it is resumed.
@@ -183,7 +256,7 @@ func (ch *change) scheduleForChange(a authz.Action, account cloud.AccountID, ref
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.r.allow(a, scheduleTarget(s)); err != nil {
+	if err := ch.r.permit(a, scheduleTarget(s), ref); err != nil {
 		return nil, err
 	}
 	return s, ch.match(cloud.KindSchedule, s.Name, s.Version)

@@ -68,3 +68,50 @@ func TestSchedulePauseAndResume(t *testing.T) {
 		wantKind(t, "get after delete", err, cloud.NotFound)
 	})
 }
+
+func TestScheduleUpdate(t *testing.T) {
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		ctx := t.Context()
+		_, tenant := newTenant(t, c, "acme")
+		newScript(t, c, "disk", headed("every: 1h", "parameters: {type: object, required: [path]}"))
+		s := &cloud.Schedule{Name: "s", ScriptName: "disk", Args: []byte(`{"path":"/"}`), All: true, Cron: "0 3 * * *", TimeZone: "Europe/Brussels"}
+		if err := c.CreateSchedule(ctx, operator, s); err != nil {
+			t.Fatal(err)
+		}
+		every, cron, jitter, paused, long := "2h", "@hourly", int64(1000), true, int64(1)<<50
+		got, err := c.UpdateSchedule(ctx, operator, "", "s", ScheduleUpdate{Every: &every, JitterMS: &jitter, Args: []byte(`{"path":"/var"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Every != every || got.Cron != "" || got.TimeZone != "" || string(got.Args) != `{"path":"/var"}` || got.NextAt.Sub(got.UpdatedAt).Hours() < 1.99 {
+			t.Errorf("schedule = %+v, want it due in two hours", got)
+		}
+		for name, tt := range map[string]struct {
+			r    *Request
+			ref  string
+			up   ScheduleUpdate
+			want cloud.ErrorKind
+		}{
+			"tenant":          {tenant, "s", ScheduleUpdate{Every: &every}, cloud.NotFound},
+			"bad cron":        {operator, "s", ScheduleUpdate{Cron: &every}, cloud.Invalid},
+			"both":            {operator, "s", ScheduleUpdate{Cron: &cron, Every: &every}, cloud.Invalid},
+			"wrong arguments": {operator, "s", ScheduleUpdate{Args: []byte(`{}`)}, cloud.Invalid},
+			"long timeout":    {operator, "s", ScheduleUpdate{TimeoutMS: &long}, cloud.Invalid},
+			"of a header":     {operator, "disk", ScheduleUpdate{Every: &every}, cloud.Conflict},
+			"stale":           {&Request{User: operator.User, IfMatch: 1}, "s", ScheduleUpdate{Paused: &paused}, cloud.Conflict},
+		} {
+			_, err := c.UpdateSchedule(ctx, tt.r, "", tt.ref, tt.up)
+			if cloud.KindOf(err) != tt.want {
+				t.Errorf("%s: update = %v, want %s", name, err, tt.want)
+			}
+		}
+		for _, ref := range []string{"s", "disk"} {
+			if got, err := c.UpdateSchedule(ctx, operator, "", ref, ScheduleUpdate{Paused: &paused}); err != nil || !got.Paused {
+				t.Errorf("pause %s = %+v, %v", ref, got, err)
+			}
+		}
+		if n := actions(t, c)["schedule.update"]; n != 3 {
+			t.Errorf("%d events of updates, want 3", n)
+		}
+	})
+}

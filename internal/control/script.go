@@ -41,7 +41,7 @@ func (r *Request) readScript(tx *store.Tx, account cloud.AccountID, ref string) 
 	if err != nil {
 		return nil, err
 	}
-	return s, r.allow(authz.Read, scriptTarget(s))
+	return s, r.permit(authz.Read, scriptTarget(s), ref)
 }
 
 // wireScript names a job's script to its agent.
@@ -92,11 +92,21 @@ func (c *Control) ScriptSource(ctx context.Context, r *Request, account cloud.Ac
 	return c.scriptBody(ctx, s)
 }
 
-// OpenScript returns the text of a revision, deleted or not, for agents that
-// have a job with it.
-func (c *Control) OpenScript(ctx context.Context, id cloud.ScriptID) ([]byte, error) {
+// OpenScript returns the text of a revision, deleted or not, for the agent of a
+// node that has a job with it; to others it is NotFound.
+func (c *Control) OpenScript(ctx context.Context, node cloud.NodeID, id cloud.ScriptID) ([]byte, error) {
 	var s *cloud.Script
-	err := c.view(ctx, func(tx *store.Tx) (err error) { s, err = tx.AnyScript(id); return err })
+	err := c.view(ctx, func(tx *store.Tx) error {
+		holds, err := tx.HoldsScript(node, id)
+		if err != nil {
+			return err
+		}
+		if !holds {
+			return cloud.Errorf(cloud.NotFound, "this node has no job with script %s", id)
+		}
+		s, err = tx.AnyScript(id)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

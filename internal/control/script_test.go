@@ -58,9 +58,15 @@ func TestScriptRevisions(t *testing.T) {
 		}
 		_, err = c.Script(ctx, operator, "", string(one.ID))
 		wantKind(t, "old revision after delete", err, cloud.NotFound)
-		if text, err = c.OpenScript(ctx, two.ID); err != nil || len(text) == 0 {
-			t.Errorf("a job that waits cannot have its script: %v", err)
+		node := newNode(t, c, "n1", newLocation(t, c, "here").ID, cloud.NodeOnline)
+		_, err = c.OpenScript(ctx, node.ID, two.ID)
+		wantKind(t, "script for a node without a job", err, cloud.NotFound)
+		hold(t, c, &cloud.Job{Action: cloud.ActionScript, ScriptID: two.ID, TargetNode: node.ID})
+		if text, err = c.OpenScript(ctx, node.ID, two.ID); err != nil || len(text) == 0 {
+			t.Errorf("a job that runs cannot have its script: %v", err)
 		}
+		_, err = c.OpenScript(ctx, node.ID, one.ID)
+		wantKind(t, "another revision", err, cloud.NotFound)
 		newScript(t, c, "disk", headed("description: two")) // the name is free
 	})
 }

@@ -130,6 +130,37 @@ func parseSSHKey(field, text string) (line, fingerprint string, err error) {
 	return line, ssh.FingerprintSHA256(key), nil
 }
 
+// RenameSSHKey gives the key another name; "" keeps it.
+func (c *Control) RenameSSHKey(ctx context.Context, r *Request, account, ref, name string) (*cloud.SSHKey, error) {
+	var k *cloud.SSHKey
+	err := c.change(ctx, r, "ssh-key.update", func(ch *change) (err error) {
+		if k, err = findSSHKey(ch.Tx, r, authz.Update, account, ref); err != nil {
+			return err
+		}
+		if _, err := ch.active(k.AccountID); err != nil {
+			return err
+		}
+		if err := ch.match(cloud.KindSSHKey, k.Name, k.Version); err != nil {
+			return err
+		}
+		before := *k
+		if name != "" {
+			k.Name = name
+		}
+		if err := k.Validate(); err != nil {
+			return err
+		}
+		if err := ch.UpdateSSHKey(k); err != nil {
+			return err
+		}
+		return ch.event("ssh-key.update", sshKeySubject(k), &before, k)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
 // DeleteSSHKey deletes the key. Machines that have it keep it.
 func (c *Control) DeleteSSHKey(ctx context.Context, r *Request, account, ref string) error {
 	return c.change(ctx, r, "ssh-key.delete", func(ch *change) error {

@@ -87,6 +87,21 @@ func TestSSHKeyLife(t *testing.T) {
 		w.fails("reader creates", w.CreateSSHKey(ctx, reader, &cloud.SSHKey{AccountID: a.ID, Name: "l2", PublicKey: ed25519Key}), cloud.Denied)
 		w.fails("stranger creates", w.CreateSSHKey(ctx, stranger, &cloud.SSHKey{AccountID: a.ID, Name: "l2", PublicKey: ed25519Key}), cloud.NotFound)
 
+		_, err := w.RenameSSHKey(ctx, reader, "acme", "laptop", "mine")
+		w.fails("reader renames", err, cloud.Denied)
+		_, err = w.RenameSSHKey(ctx, stranger, "", string(k.ID), "mine")
+		w.fails("stranger renames", err, cloud.NotFound)
+		_, err = w.RenameSSHKey(ctx, writer, "acme", "laptop", "my key")
+		w.fails("name that is none", err, cloud.Invalid)
+		w.ok(w.CreateSSHKey(ctx, writer, &cloud.SSHKey{AccountID: a.ID, Name: "other", PublicKey: ed25519Key}))
+		_, err = w.RenameSSHKey(ctx, writer, "acme", "other", "laptop")
+		w.fails("name that is taken", err, cloud.Conflict)
+		renamed, err := w.RenameSSHKey(ctx, writer, "acme", "other", "spare")
+		w.ok(err)
+		if renamed.Name != "spare" || renamed.Version != 2 || len(w.events("ssh-key.update")) != 2 { // and the reader's refusal
+			t.Errorf("renamed to %+v", renamed)
+		}
+
 		got, err := w.SSHKey(ctx, reader, "acme", "laptop")
 		w.ok(err)
 		if got.ID != k.ID {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"atoll/internal/authz"
@@ -25,13 +26,22 @@ func (r *Request) permitToken(a authz.Action, u *cloud.User, ref string) error {
 	case r.is(u.ID):
 		return nil
 	case u.IsService():
-		return r.permitUser(authz.Manage, u, ref)
+		who := *r
+		who.ReadOnly = r.ReadOnly && a != authz.Read // to look at them is for who manages them, by any token
+		return who.permitUser(authz.Manage, u, ref)
 	case a == authz.Create && authz.Allowed(r.roles(target{kind: cloud.KindToken}), a, cloud.KindToken):
 		return cloud.Errorf(cloud.Denied, "user %s makes tokens himself; for programs, make a service account", u.Name)
 	case r.allow(authz.Read, userTarget(u)) == nil: // one knows of the user, but not of his tokens
 		return r.allow(a, target{kind: cloud.KindToken, name: "of user " + u.Name})
 	}
 	return cloud.Errorf(cloud.NotFound, "there is no %s %s", cloud.KindUser, ref)
+}
+
+// reaches reports whether the caller's own token, which may be limited to one
+// account, reaches a token of the user: its own limit is the same, or the user is
+// that account's.
+func (r *Request) reaches(u *cloud.User, t *cloud.Token) bool {
+	return r.Account == "" || r.Account == t.AccountID || r.Account == u.AccountID
 }
 
 // Tokens returns a page of the user's tokens: one's own, those of a service
@@ -44,6 +54,9 @@ func (c *Control) Tokens(ctx context.Context, r *Request, user cloud.UserID, q s
 		}
 		if err := r.permitToken(authz.Read, u, string(user)); err != nil {
 			return err
+		}
+		if r.Account != "" && r.Account != u.AccountID { // see reaches
+			q.Filter = append(slices.Clip(q.Filter), "account="+string(r.Account))
 		}
 		list, next, err = tx.TokensOf(user, q)
 		return err
@@ -78,7 +91,7 @@ func (r *Request) permitFoundToken(tx *store.Tx, a authz.Action, t *cloud.Token,
 	if err != nil {
 		return err
 	}
-	if err := r.permitToken(a, u, ref); err != nil {
+	if r.permitToken(a, u, ref) != nil || !r.reaches(u, t) {
 		return cloud.Errorf(cloud.NotFound, "there is no %s %s", cloud.KindToken, ref)
 	}
 	return nil
@@ -211,9 +224,6 @@ func (c *Control) DeleteToken(ctx context.Context, r *Request, id cloud.TokenID)
 		}
 		if err := r.permitFoundToken(ch.Tx, authz.Delete, t, string(id)); err != nil {
 			return err
-		}
-		if r.Account != "" && t.AccountID != r.Account {
-			return r.whole()
 		}
 		u, err := ch.User(t.UserID)
 		if err != nil {

@@ -202,16 +202,23 @@ func (c *Control) createUser(ctx context.Context, r *Request, u *cloud.User) err
 
 // UserUpdate is a change of a user or service account; nil leaves a field as it is.
 type UserUpdate struct {
+	Name     *string // with which the user logs in
 	FullName *string
 	Email    *string
 	Role     *cloud.UserRole // on the installation
 }
 
-// UpdateUser changes a user or service account. People change their own name and
-// address, operators those of users without a role on the installation, admins
+// UpdateUser changes a user or service account. People change their own full name
+// and address, operators those and the name of users without a role on the installation, admins
 // everything. The last admin of the installation keeps his role (Conflict).
 func (c *Control) UpdateUser(ctx context.Context, r *Request, ref string, up UserUpdate) (*cloud.User, error) {
 	return c.changeUser(ctx, r, ref, authz.Update, "update", func(ch *change, u *cloud.User) error {
+		if up.Name != nil && *up.Name != u.Name {
+			if err := r.permitUser(authz.Update, u, ref); err != nil { // also one's own name: others know one by it
+				return err
+			}
+			u.Name = *up.Name
+		}
 		assign(&u.FullName, up.FullName)
 		assign(&u.Email, up.Email)
 		if up.Role != nil && *up.Role != u.Role {

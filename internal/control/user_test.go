@@ -163,3 +163,29 @@ func TestServiceAccounts(t *testing.T) {
 		w.ok(w.DeleteUser(ctx, admin, string(svc.ID)))
 	})
 }
+
+func TestRenameUser(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		ada, bob, op, adm := w.user("ada", ""), w.user("bob", ""), w.user("op", cloud.InstallationOperator), w.user("adm", cloud.InstallationAdmin)
+		rename := func(r *Request, u *cloud.User, name string) error {
+			_, err := w.UpdateUser(ctx, r, string(u.ID), UserUpdate{Name: &name})
+			return err
+		}
+		w.fails("oneself", rename(w.as(ada), ada, "queen"), cloud.Denied)
+		w.fails("somebody else", rename(w.as(ada), bob, "queen"), cloud.NotFound)
+		w.fails("an operator oneself", rename(w.as(op), op, "queen"), cloud.Denied)
+		w.fails("an admin, by an operator", rename(w.as(op), adm, "queen"), cloud.Denied)
+		w.fails("to a name that is taken", rename(w.as(op), ada, "bob"), cloud.Conflict)
+		w.fails("to no name", rename(w.as(op), ada, ""), cloud.Invalid)
+		tenant := w.as(ada)
+		w.ok(rename(w.as(op), ada, "lovelace"))
+		if list, _, err := w.Users(ctx, w.with(w.token(ada, cloud.Token{Name: "after"})), store.Query{}); err != nil || len(list) != 1 || list[0].Name != "lovelace" {
+			t.Errorf("after the change one sees %v, %v", list, err)
+		}
+		full := "Ada L"
+		if u, err := w.UpdateUser(ctx, tenant, string(ada.ID), UserUpdate{FullName: &full}); err != nil || u.FullName != full {
+			t.Errorf("own full name = %+v, %v", u, err)
+		}
+	})
+}

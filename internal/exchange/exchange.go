@@ -263,8 +263,8 @@ func problemBody(err error) map[string]string {
 	return map[string]string{"code": string(cloud.KindOf(err)), "detail": cloud.UserMessage(err)}
 }
 
-func (s *Server) script(w http.ResponseWriter, r *http.Request, _ cloud.NodeID) {
-	body, err := s.c.OpenScript(r.Context(), cloud.ScriptID(r.PathValue("id")))
+func (s *Server) script(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
+	body, err := s.c.OpenScript(r.Context(), id, cloud.ScriptID(r.PathValue("id")))
 	if err != nil {
 		problem(w, err)
 		return
@@ -273,8 +273,8 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request, _ cloud.NodeID) 
 	w.Write(body) // the agent is gone if this fails
 }
 
-func (s *Server) image(w http.ResponseWriter, r *http.Request, _ cloud.NodeID) {
-	body, _, err := s.c.OpenImage(r.Context(), r.PathValue("sha256"))
+func (s *Server) image(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
+	body, _, err := s.c.OpenImage(r.Context(), id, r.PathValue("sha256"))
 	if err != nil {
 		problem(w, err)
 		return

@@ -3,8 +3,6 @@ package exchange
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -79,6 +77,20 @@ func TestWhoMayExchange(t *testing.T) {
 	fatal(t, err)
 	if status, body := s.call(keyPair(t, key, expired.PEM), http.MethodPost, wire.PathExchange, x, nil); status != 0 {
 		t.Errorf("exchange with an expired certificate = %d %s, want no connection", status, body)
+	}
+	portal, err := s.c.CA().IssueServer(key.Public(), []string{"127.0.0.1"}, time.Hour, time.Now())
+	fatal(t, err)
+	for _, path := range []string{wire.PathExchange, wire.PathRenew, wire.PathJoin} {
+		if status, body := s.call(keyPair(t, key, portal.PEM), http.MethodPost, path, x, nil); status != 0 {
+			t.Errorf("%s with the certificate of people's listener = %d %s, want no connection", path, status, body)
+		}
+	}
+	peer, err := s.c.CA().IssueController(key.Public(), "c2", nil, time.Hour, time.Now())
+	fatal(t, err)
+	for _, path := range []string{wire.PathExchange, wire.PathRenew} {
+		if status, body := s.call(keyPair(t, key, peer.PEM), http.MethodPost, path, x, nil); status != http.StatusUnauthorized {
+			t.Errorf("%s with a controller's certificate = %d %s", path, status, body)
+		}
 	}
 	stranger, err := s.c.CA().IssueNode(csr, string(cloud.NewID[cloud.NodeID]()), time.Hour, time.Now())
 	fatal(t, err)
@@ -295,37 +307,117 @@ func TestExchangeOfThePreviousVersion(t *testing.T) {
 
 func TestScriptsAndImages(t *testing.T) {
 	s := newSite(t)
-	n := s.join("n1")
+	n, other := s.join("n1"), s.join("n2")
 	source := []byte("#!/bin/sh\necho hello\n")
 	sc, err := s.c.CreateScript(t.Context(), s.admin, "", "hello", source)
 	fatal(t, err)
-	if status, body := s.call(n.cert, http.MethodGet, wire.PathScript+string(sc.ID), nil, nil); status != 200 || !bytes.Equal(body, source) {
+	disk, _ := saltest.RawImage([]byte("x"))
+	i, err := s.c.CreateImageFromUpload(t.Context(), s.admin, control.NewImage{Name: "disk"}, bytes.NewReader(disk))
+	fatal(t, err)
+	script, image := wire.PathScript+string(sc.ID), wire.PathImage+i.SHA256
+	for _, path := range []string{script, image} {
+		if status, _ := s.call(n.cert, http.MethodGet, path, nil, nil); status != http.StatusNotFound {
+			t.Errorf("GET %s without a job = %d", path, status)
+		}
+	}
+	args, err := json.Marshal(wire.ImageArgs{SHA256: i.SHA256, Size: i.Size, Format: i.Format})
+	fatal(t, err)
+	l, held := n.lease(
+		&cloud.Job{Action: cloud.ActionScript, ScriptID: sc.ID, TargetNode: n.id},
+		&cloud.Job{Action: wire.ActionImageEnsure, Args: args, TargetNode: n.id},
+	)
+	if status, body := s.call(n.cert, http.MethodGet, script, nil, nil); status != 200 || !bytes.Equal(body, source) {
 		t.Errorf("script = %d %q", status, body)
 	}
-	disk, _ := saltest.RawImage([]byte("x"))
-	_, err = s.c.CreateImageFromUpload(t.Context(), s.admin, control.NewImage{Name: "disk"}, bytes.NewReader(disk))
-	fatal(t, err)
-	sum := sha256.Sum256(disk)
-	path := wire.PathImage + hex.EncodeToString(sum[:])
-	if status, body := s.call(n.cert, http.MethodGet, path, nil, nil); status != 200 || !bytes.Equal(body, disk) {
+	if status, body := s.call(n.cert, http.MethodGet, image, nil, nil); status != 200 || !bytes.Equal(body, disk) {
 		t.Errorf("image = %d with %d bytes", status, len(body))
 	}
-	if status, body := s.call(n.cert, http.MethodGet, path, nil, map[string]string{"Range": "bytes=10-19"}); status != 206 || !bytes.Equal(body, disk[10:20]) {
+	if status, body := s.call(n.cert, http.MethodGet, image, nil, map[string]string{"Range": "bytes=10-19"}); status != 206 || !bytes.Equal(body, disk[10:20]) {
 		t.Errorf("part of the image = %d %q", status, body)
 	}
 	for path, want := range map[string]int{
+		script: 200, image: 200,
 		wire.PathScript + "0198c3e2-0000-7d0a-8f00-1c2d3e4f5a6b": 404,
 		wire.PathScript + "..%2f..%2fmaster.key":                 404,
 		wire.PathImage + strings.Repeat("0", 64):                 404,
 		wire.PathImage + "x":                                     422,
-		"/api/v1/nodes":                                          404,
+		wire.PathImage + "..%2f..%2f..%2fetc%2fpasswd":           422,
+		"/api/v1/nodes": 404,
 	} {
 		if status, body := s.call(n.cert, http.MethodGet, path, nil, nil); status != want {
 			t.Errorf("GET %s = %d %s, want %d", path, status, body, want)
 		}
+		if status, _ := s.call(other.cert, http.MethodGet, path, nil, nil); status != want && status != 404 || status == 200 {
+			t.Errorf("GET %s of another node's job = %d", path, status)
+		}
 		if status, _ := s.call(nil, http.MethodGet, path, nil, nil); status != 401 && status != 404 || status == 404 && want != 404 {
 			t.Errorf("GET %s without a certificate = %d", path, status)
 		}
+	}
+	x := wire.Exchange{Session: session, Number: 3, Answer: 2, Room: 9}
+	for _, ref := range held {
+		x.Results = append(x.Results, wire.Result{JobRef: ref, State: cloud.JobSucceeded})
+	}
+	l.say(&x)
+	l.answer()
+	for _, path := range []string{script, image} {
+		if status, _ := s.call(n.cert, http.MethodGet, path, nil, nil); status != http.StatusNotFound {
+			t.Errorf("GET %s after the job = %d", path, status)
+		}
+	}
+}
+
+// lease has the node take the jobs with its second exchange.
+func (n *node) lease(jobs ...*cloud.Job) (*line, []wire.JobRef) {
+	n.s.t.Helper()
+	l := n.dial()
+	l.say(&wire.Exchange{Session: session, Number: 1, Room: 9})
+	l.answer()
+	fatal(n.s.t, n.s.c.CreateJobs(n.s.t.Context(), n.s.admin, jobs))
+	l.say(&wire.Exchange{Session: session, Number: 2, Answer: 1, Room: 9})
+	a := l.answer()
+	if len(a.Jobs) != len(jobs) {
+		n.s.t.Fatalf("%d jobs were handed over, want %d", len(a.Jobs), len(jobs))
+	}
+	refs := make([]wire.JobRef, len(jobs))
+	for i := range a.Jobs {
+		refs[i] = a.Jobs[i].JobRef
+	}
+	return l, refs
+}
+
+// TestNodeSpeaksForItselfAlone: whatever an agent says of another node's job
+// changes nothing.
+func TestNodeSpeaksForItselfAlone(t *testing.T) {
+	s := newSite(t)
+	n, rogue := s.join("n1"), s.join("n2")
+	job := &cloud.Job{Action: cloud.ActionNoop, TargetNode: n.id}
+	own, held := n.lease(job)
+	own.say(&wire.Exchange{Session: session, Number: 3, Answer: 2, Room: 9, Running: held})
+	own.answer()
+	ref := held[0]
+	forged := func(number int64, ref wire.JobRef) *wire.Exchange {
+		return &wire.Exchange{
+			Session: session, Number: number, Room: 9, Free: map[string]int{"*": 9}, Running: []wire.JobRef{ref},
+			Results: []wire.Result{{JobRef: ref, State: cloud.JobFailed, Output: "forged", Error: "forged"}},
+			Logs:    []wire.LogChunk{{JobRef: ref, Data: "forged\n"}},
+		}
+	}
+	l := rogue.dial()
+	for i, ref := range []wire.JobRef{ref, {ID: ref.ID, Token: ref.Token + 1}, {ID: ref.ID}} {
+		l.say(forged(int64(i+1), ref))
+		if a := l.answer(); len(a.Jobs) != 0 {
+			t.Errorf("the other node was given %+v", a.Jobs)
+		}
+	}
+	got, err := s.c.Job(t.Context(), s.admin, job.ID)
+	if err != nil || got.State != cloud.JobRunning || got.NodeID != n.id || got.Output != "" || got.Segments != 0 || got.Error != "" {
+		t.Errorf("after what another node said the job is %+v, %v", got, err)
+	}
+	own.say(&wire.Exchange{Session: session, Number: 4, Answer: 3, Room: 9, Results: []wire.Result{{JobRef: ref, State: cloud.JobSucceeded, Output: "mine"}}})
+	own.answer()
+	if got, err = s.c.Job(t.Context(), s.admin, job.ID); err != nil || got.State != cloud.JobSucceeded || got.Output != "mine" {
+		t.Errorf("after what its node said the job is %+v, %v", got, err)
 	}
 }
 

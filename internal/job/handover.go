@@ -174,11 +174,13 @@ func (q *Queue) wireJob(tx *store.Tx, j *cloud.Job) (*wire.Job, error) {
 		JobRef: wire.JobRef{ID: j.ID, Token: j.Token}, Action: j.Action, Args: j.Args, Queue: j.Queue,
 		TimeoutMS: j.TimeoutMS, RunAs: j.RunAs, Idempotent: j.Idempotent,
 	}
-	if j.ScriptID == "" {
-		return w, nil
-	}
 	var err error
-	w.Script, err = q.hooks.Script(tx, j.ScriptID)
+	if q.hooks.Args != nil {
+		w.Args, err = q.hooks.Args(tx, j)
+	}
+	if err == nil && j.ScriptID != "" {
+		w.Script, err = q.hooks.Script(tx, j.ScriptID)
+	}
 	if cloud.Is(err, cloud.NotFound) {
 		return nil, q.end(tx, j, cloud.JobFailed, cloud.UserMessage(err))
 	}

@@ -8,6 +8,7 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"sync"
@@ -24,6 +25,9 @@ type Hooks struct {
 	Finished func(tx *store.Tx, jobs []cloud.Job) error
 	// Script names the scripts of jobs that are handed over.
 	Script func(tx *store.Tx, id cloud.ScriptID) (*wire.Script, error)
+	// Args completes the arguments of a job that is handed over by what its row
+	// must not hold, since people read it; nil leaves all as they are.
+	Args func(tx *store.Tx, j *cloud.Job) (json.RawMessage, error)
 	// StoreLog keeps a chunk of output; it may be called twice for one chunk.
 	StoreLog func(ctx context.Context, c wire.LogChunk) error
 	// Trust is the keys that sign scripts, told to each agent once.

@@ -23,8 +23,9 @@ import (
 func fixture(w *world) map[string]string {
 	w.t.Helper()
 	ctx, c, root := w.t.Context(), w.control, w.root
-	ids := map[string]string{"account": string(w.account.ID), "cloudspace": string(w.space.ID), "leftover": cloud.NewID[string]()}
+	ids := map[string]string{"account": string(w.account.ID), "cloudspace": string(w.space.ID)}
 	node := w.node("node-1")
+	ids["leftover"] = string(w.leftover(node))
 	ids["node"] = string(node)
 	join, t, err := c.CreateJoinToken(ctx, root, control.NewJoinToken{Uses: 1, TTL: time.Hour})
 	_, ids["join_token"] = join, string(t.ID)
@@ -85,6 +86,19 @@ func peopleFixture(w *world, ids map[string]string) {
 }
 
 const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti ada"
+
+// leftover is something that the node reports and should not have.
+func (w *world) leftover(node cloud.NodeID) cloud.LeftoverID {
+	w.t.Helper()
+	ctx := w.t.Context()
+	_, err := w.control.Agent(ctx, node, &wire.Exchange{Inventory: &wire.Inventory{Machines: []wire.MachineState{
+		{ID: cloud.NewID[cloud.MachineID](), Epoch: 1, Power: cloud.PowerOn},
+	}}})
+	w.ok(err)
+	list, _, err := w.control.Leftovers(ctx, w.root, control.Query{})
+	w.ok(err)
+	return list[0].ID
+}
 
 // node joins a node and reports for it once.
 func (w *world) node(name string) cloud.NodeID {
@@ -193,16 +207,17 @@ var accesses = map[string]access{
 
 	"list-nodes": {may: operator, stranger: 403}, "get-node": {may: operator}, "delete-node": {may: operator, allowed: 409},
 	"update-node":      {may: operator, body: `{"cordoned":true}`},
-	"list-join-tokens": {may: operator, stranger: 403}, "delete-join-token": {may: operator},
+	"list-join-tokens": {may: operator, stranger: 403}, "delete-join-token": {may: operator}, "get-join-token": {may: operator},
 	"create-join-token": {may: operator, stranger: 403, body: `{"location":"home"}`},
-	"list-leftovers":    {may: operator, stranger: 403}, "delete-leftover": {may: operator, allowed: 404},
+	"list-leftovers":    {may: operator, stranger: 403}, "delete-leftover": {may: operator},
+	"get-leftover": {may: operator}, "verify-events": {may: operator, stranger: 403},
 
 	"list-scripts": {may: operator, stranger: 200}, "get-script": {may: operator}, "get-script-source": {may: operator},
 	"list-script-revisions": {may: operator}, "delete-script": {may: operator},
 	"create-script":  {may: operator, stranger: 403, query: "name=x", body: "#!/bin/sh\ntrue\n"},
 	"list-schedules": {may: operator, stranger: 200}, "get-schedule": {may: operator}, "delete-schedule": {may: operator},
 	"create-schedule": {may: operator, stranger: 403, body: `{"name":"x","command":["true"],"all":true,"every":"1h"}`},
-	"pause-schedule":  {may: operator}, "resume-schedule": {may: operator},
+	"pause-schedule":  {may: operator}, "resume-schedule": {may: operator}, "update-schedule": {may: operator, body: `{"every":"2h"}`},
 
 	"create-run":  {may: operator, stranger: 404, body: `{"command":["true"],"all":true}`},
 	"create-job":  {may: operator, stranger: 403, body: `{"action":"noop","node":"{node}"}`},
@@ -220,6 +235,7 @@ var accesses = map[string]access{
 	"update-service-account": {may: member, body: `{"full_name":"x"}`},
 	"get-token":              {may: member}, "delete-token": {may: member},
 	"get-ssh-key": {may: reader}, "delete-ssh-key": {may: member},
+	"update-ssh-key": {may: member, body: `{"name":"other"}`},
 	"create-ssh-key": {may: member, body: `{"account":"{account}","name":"x","public_key":"` + testKey + `"}`},
 
 	"get-user":          {may: operator},

@@ -34,6 +34,18 @@ func (s *Server) registerEvents() {
 		"?after=SEQ, or from now on without it. ?kind= and ?account= (repeatable) filter by the subject's kind and by account. " +
 		"The feed ends when the credential holds no longer, and for readers that are too slow: go on with ?after=."
 	add(s, op, s.eventList)
+	verify := get("/events:verify", "verify-events", "Events", "Read the whole audit log and check that nothing in it was changed")
+	verify.Description = "Each event holds the hash of the one before, so that none can be changed, removed or put in without a trace. " +
+		"Whoever writes to the database can make the whole chain anew: compare the hash of an event with one that you kept."
+	add(s, verify, s.eventVerify)
+}
+
+func (s *Server) eventVerify(ctx context.Context, r *control.Request, _ *struct{}) (*body[api.EventVerification], error) {
+	v, err := s.control.VerifyEvents(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.EventVerification]{Body: api.EventVerification(v)}, nil
 }
 
 // eventList also declares the parameters of the feed.

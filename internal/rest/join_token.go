@@ -20,6 +20,7 @@ func (s *Server) registerJoinTokens() {
 	const tag = "Join tokens"
 	add(s, get("/join-tokens", "list-join-tokens", tag, "List join tokens"), s.joinTokenList)
 	add(s, post("/join-tokens", "create-join-token", tag, "Make a token with which nodes join"), s.joinTokenCreate)
+	add(s, get("/join-tokens/{join_token}", "get-join-token", tag, "Show a join token"), s.joinTokenGet)
 	add(s, remove("/join-tokens/{join_token}", "delete-join-token", tag, "Delete a join token; nodes that joined stay"), s.joinTokenDelete)
 }
 
@@ -58,8 +59,21 @@ func (s *Server) joinTokenCreate(ctx context.Context, r *control.Request, in *jo
 	return newObject("/join-tokens", t.ID, t.Meta, api.JoinTokenCreated{JoinToken: joinTokenView(t), Secret: secret}), nil
 }
 
-type joinTokenDelete struct {
+// JoinTokenIn names a join token in the path.
+type JoinTokenIn struct {
 	JoinToken string `path:"join_token" format:"uuid"`
+}
+
+func (s *Server) joinTokenGet(ctx context.Context, r *control.Request, in *JoinTokenIn) (*body[api.JoinToken], error) {
+	t, err := s.control.JoinToken(ctx, r, cloud.JoinTokenID(in.JoinToken))
+	if err != nil {
+		return nil, err
+	}
+	return object(t.Meta, joinTokenView(t)), nil
+}
+
+type joinTokenDelete struct {
+	JoinTokenIn
 	Change
 }
 

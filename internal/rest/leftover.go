@@ -18,6 +18,7 @@ func leftoverView(l *cloud.Leftover) api.Leftover {
 func (s *Server) registerLeftovers() {
 	const tag = "Leftovers"
 	add(s, get("/leftovers", "list-leftovers", tag, "List what nodes that were away still hold"), s.leftoverList)
+	add(s, get("/leftovers/{leftover}", "get-leftover", tag, "Show a leftover"), s.leftoverGet)
 	add(s, remove("/leftovers/{leftover}", "delete-leftover", tag, "Forget a leftover of a node that never comes back"), s.leftoverDelete)
 }
 
@@ -29,8 +30,21 @@ func (s *Server) leftoverList(ctx context.Context, r *control.Request, in *Listi
 	return pageOf(list, next, leftoverView), nil
 }
 
-type leftoverDelete struct {
+// LeftoverIn names a leftover in the path.
+type LeftoverIn struct {
 	Leftover string `path:"leftover" format:"uuid"`
+}
+
+func (s *Server) leftoverGet(ctx context.Context, r *control.Request, in *LeftoverIn) (*body[api.Leftover], error) {
+	l, err := s.control.Leftover(ctx, r, cloud.LeftoverID(in.Leftover))
+	if err != nil {
+		return nil, err
+	}
+	return object(l.Meta, leftoverView(l)), nil
+}
+
+type leftoverDelete struct {
+	LeftoverIn
 	Versioned
 }
 

@@ -28,6 +28,7 @@ func (s *Server) registerSchedules() {
 	add(s, get(all, "list-schedules", tag, "List schedules"), s.scheduleList)
 	add(s, post(all, "create-schedule", tag, "Create a schedule"), s.scheduleCreate)
 	add(s, get(one, "get-schedule", tag, "Show a schedule"), s.scheduleGet)
+	add(s, patch(one, "update-schedule", tag, "Change when and with what a schedule runs"), s.scheduleUpdate)
 	add(s, operation("POST", one+"/pause", "pause-schedule", tag, "Pause a schedule", 200), s.schedulePause)
 	add(s, operation("POST", one+"/resume", "resume-schedule", tag, "Resume a paused schedule", 200), s.scheduleResume)
 	add(s, remove(one, "delete-schedule", tag, "Delete a schedule; its jobs stay"), s.scheduleDelete)
@@ -88,6 +89,39 @@ func (s *Server) scheduleGet(ctx context.Context, r *control.Request, in *Schedu
 		return nil, err
 	}
 	return object(v.Meta, scheduleView(v)), nil
+}
+
+type scheduleUpdate struct {
+	ScheduleIn
+	Versioned
+	Body api.ScheduleUpdate
+}
+
+func (s *Server) scheduleUpdate(ctx context.Context, r *control.Request, in *scheduleUpdate) (*body[api.Schedule], error) {
+	b := in.Body
+	u := control.ScheduleUpdate{Args: b.Args, Every: b.Every, Cron: b.Cron, TimeZone: b.TimeZone, Miss: word[cloud.MissPolicy](b.Miss), Paused: b.Paused}
+	var err error
+	if u.JitterMS, err = milliseconds("jitter", b.Jitter); err != nil {
+		return nil, err
+	}
+	if u.TimeoutMS, err = milliseconds("timeout", b.Timeout); err != nil {
+		return nil, err
+	}
+	v, err := s.control.UpdateSchedule(ctx, r, "", in.Schedule, u)
+	if err != nil {
+		return nil, err
+	}
+	return object(v.Meta, scheduleView(v)), nil
+}
+
+// milliseconds reads an optional length of time.
+func milliseconds(field string, text *string) (*int64, error) {
+	if text == nil {
+		return nil, nil
+	}
+	d, err := duration(field, *text)
+	ms := d.Milliseconds()
+	return &ms, err
 }
 
 type scheduleChange struct {

@@ -25,6 +25,7 @@ func (s *Server) registerSSHKeys() {
 	add(s, get(all, "list-ssh-keys", tag, "List ssh keys"), s.sshKeyList)
 	add(s, post(all, "create-ssh-key", tag, "Add an ssh key to an account"), s.sshKeyCreate)
 	add(s, get(one, "get-ssh-key", tag, "Show an ssh key"), s.sshKeyGet)
+	add(s, patch(one, "update-ssh-key", tag, "Rename an ssh key"), s.sshKeyUpdate)
 	add(s, remove(one, "delete-ssh-key", tag, "Delete an ssh key; machines keep it"), s.sshKeyDelete)
 }
 
@@ -55,6 +56,26 @@ func (s *Server) sshKeyCreate(ctx context.Context, r *control.Request, in *sshKe
 
 func (s *Server) sshKeyGet(ctx context.Context, r *control.Request, in *SSHKeyIn) (*body[api.SSHKey], error) {
 	k, err := s.control.SSHKey(ctx, r, in.Account, in.SSHKey)
+	if err != nil {
+		return nil, err
+	}
+	return object(k.Meta, sshKeyView(k)), nil
+}
+
+type sshKeyUpdate struct {
+	SSHKeyIn
+	Versioned
+	Body api.SSHKeyUpdate
+}
+
+func (s *Server) sshKeyUpdate(ctx context.Context, r *control.Request, in *sshKeyUpdate) (*body[api.SSHKey], error) {
+	name := ""
+	if in.Body.Name != nil {
+		if name = *in.Body.Name; name == "" {
+			return nil, cloud.ValidateName(cloud.KindSSHKey, name)
+		}
+	}
+	k, err := s.control.RenameSSHKey(ctx, r, in.Account, in.SSHKey, name)
 	if err != nil {
 		return nil, err
 	}

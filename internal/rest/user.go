@@ -91,7 +91,7 @@ type userUpdate struct {
 
 func (s *Server) userUpdate(ctx context.Context, r *control.Request, in *userUpdate) (*body[api.User], error) {
 	b := in.Body
-	u, err := s.changeUser(ctx, r, in.User, control.UserUpdate{FullName: b.FullName, Email: b.Email, Role: word[cloud.UserRole](b.Role)}, b.Disabled)
+	u, err := s.changeUser(ctx, r, in.User, control.UserUpdate{Name: b.Name, FullName: b.FullName, Email: b.Email, Role: word[cloud.UserRole](b.Role)}, b.Disabled)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ var events = table[cloud.Event]{
 		"class": "class", "actor": "actor", "action": "action", "outcome": "outcome", "kind": "subject_kind",
 		"subject": "subject_id", "account": "account_id", "cloudspace": "cloudspace_id",
 	},
-	account: "account_id", cloudspace: "cloudspace_id",
+	account: "account_id", cloudspace: "cloudspace_id", machine: "subject_id",
 }
 
 // AddEvent writes an event without a number; NumberEvents gives it one.

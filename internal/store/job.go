@@ -37,7 +37,7 @@ var jobs = table[cloud.Job]{
 		"state=leased":  "state IN ('leased', 'running')",
 		"state=running": "state IN ('leased', 'running')",
 	},
-	account: "account_id", cloudspace: "cloudspace_id",
+	account: "account_id", cloudspace: "cloudspace_id", machine: "subject_id",
 }
 
 // RequeueJobs puts held jobs that may run again back into their lanes.
@@ -91,6 +91,13 @@ func (tx *Tx) JobOfStep(op cloud.OperationID, step string) (*cloud.Job, error) {
 // HeldJobs returns the leased and running jobs of a node.
 func (tx *Tx) HeldJobs(node cloud.NodeID) ([]cloud.Job, error) {
 	return jobs.all(tx, "node_id = ? AND state IN ('leased', 'running') ORDER BY id", node)
+}
+
+// HoldsScript reports whether the node has a job with the script.
+func (tx *Tx) HoldsScript(node cloud.NodeID, script cloud.ScriptID) (bool, error) {
+	var n int64
+	err := tx.queryRow("SELECT count(*) FROM jobs WHERE node_id = ? AND state IN ('leased', 'running') AND script_id = ?", node, script).Scan(&n)
+	return n > 0, tx.d.translate(err)
 }
 
 // JobsOfNode returns those of the leases that are or were the node's last ones.

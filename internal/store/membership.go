@@ -16,6 +16,7 @@ var memberships = table[cloud.Membership]{
 	filters:    map[string]string{"user": "user_id", "role": "role", "account": "account_id", "cloudspace": "cloudspace_id", "machine": "machine_id"},
 	account:    "account_id",
 	cloudspace: "cloudspace_id",
+	machine:    "machine_id",
 }
 
 // CreateMembership writes a new membership.

@@ -23,6 +23,7 @@ var operations = table[cloud.Operation]{
 	filters:    map[string]string{"kind": "kind", "state": "state", "account": "account_id", "cloudspace": "cloudspace_id", "subject": "subject_id"},
 	account:    "account_id",
 	cloudspace: "cloudspace_id",
+	machine:    "subject_id",
 }
 
 // CreateOperation writes a new operation.

@@ -13,7 +13,7 @@ var tokens = table[cloud.Token]{
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.Token) *cloud.Meta { return &v.Meta },
-	filters: map[string]string{"name": "name", "user": "user_id"},
+	filters: map[string]string{"name": "name", "user": "user_id", "account": "account_id"},
 }
 
 // CreateToken writes a new token.

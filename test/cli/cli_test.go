@@ -19,10 +19,12 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"atoll/test/program"
 )
 
 func TestScripts(t *testing.T) {
-	bin := build(t)
+	bin := program.Build(t)
 	url, token := serve(t, bin)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -42,16 +44,6 @@ func bootable() []byte {
 	b := make([]byte, 1<<20)
 	b[510], b[511] = 0x55, 0xaa
 	return b
-}
-
-// build makes the program, so that exit codes and pipes are the real ones.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "atoll")
-	if out, err := exec.Command("go", "build", "-o", bin, "atoll/cmd/atoll").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return bin
 }
 
 var ready = regexp.MustCompile(`msg="controller ready" people=(\S+)`)
@@ -156,7 +148,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 
 // A pipe that its reader closes must not leave a program behind.
 func TestPipeEnds(t *testing.T) {
-	bin := build(t)
+	bin := program.Build(t)
 	cmd := exec.Command("sh", "-c", fmt.Sprintf("%s completion bash | head -n 1", bin))
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "bash completion") {
 		t.Errorf("completion into head: %v\n%s", err, out)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -141,7 +142,7 @@ func (l *Lab) startController(db *store.DB, listen string) *Controller {
 	}
 	c := &Controller{DB: db}
 	c.Control, err = control.New(ctx, control.Config{
-		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", AllowPrivateURLs: true, SharedBlobs: true,
+		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", ImageURLAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, SharedBlobs: true,
 	})
 	if err != nil {
 		t.Fatal(err)

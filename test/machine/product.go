@@ -16,10 +16,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"atoll/test/program"
 )
 
 // product is a running `atoll up` with its command line.
@@ -33,26 +34,10 @@ type product struct {
 	log    *os.File
 }
 
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "atoll-machine-test-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "atoll")
-	out, err := exec.Command("go", "build", "-o", bin, "atoll/cmd/atoll").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build atoll: %w\n%s", err, out)
-	}
-	return bin, nil
-})
-
 func newProduct(t *testing.T) *product {
 	t.Helper()
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &product{t: t, bin: bin, dir: t.TempDir(), listen: freeAddress(t), agents: freeAddress(t)}
+	p := &product{t: t, bin: program.Build(t), dir: t.TempDir(), listen: freeAddress(t), agents: freeAddress(t)}
+	var err error
 	if p.log, err = os.Create(filepath.Join(p.dir, "log")); err != nil {
 		t.Fatal(err)
 	}
