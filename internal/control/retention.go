@@ -100,8 +100,8 @@ func (c *Control) expireJobs(ctx context.Context) (int, error) {
 	ids := make([]cloud.JobID, len(list))
 	for i, j := range list {
 		ids[i] = j.ID
-		if j.Segments > 0 || j.State == cloud.JobLost { // a lost one may have output that its row does not know of
-			if err := c.Blobs.DeleteSegments(ctx, logKey(j.ID)); err != nil {
+		if j.Segments > 0 || j.Token > 1 || j.State == cloud.JobLost { // the lost may have output that the row does not know of
+			if err := c.dropLogs(ctx, j.ID, j.Token); err != nil {
 				return 0, err
 			}
 		}

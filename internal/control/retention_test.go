@@ -48,7 +48,7 @@ func TestRetentionOfJobs(t *testing.T) {
 			left[j.ID] = true
 		}
 		output := func(id cloud.JobID) bool {
-			rd, size, err := c.Blobs.OpenSegments(t.Context(), logKey(id), 0)
+			rd, size, err := c.Blobs.OpenSegments(t.Context(), logKey(id, 0), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
