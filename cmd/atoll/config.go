@@ -29,8 +29,10 @@ type serverConfig struct {
 	SharedBlobs      bool      `yaml:"blobs-shared"`
 	PublicURL        string    `yaml:"public-url"`
 	AllowPrivateURLs bool      `yaml:"allow-private-urls"`
-	JobDays          int       `yaml:"job-days"`
+	JobDays          int       `yaml:"job-days"` // before there was retention
 	TLS              tlsConfig `yaml:"tls"`
+
+	Retention retentionConfig `yaml:"retention"`
 }
 
 // tlsConfig is how people's listener gets its certificate.

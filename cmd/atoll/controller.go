@@ -69,7 +69,8 @@ func (c *controller) open(ctx context.Context) (err error) {
 	}
 	c.control, err = control.New(ctx, control.Config{
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
-		PublicURL: cmp.Or(cfg.PublicURL, c.url()), AllowPrivateURLs: cfg.AllowPrivateURLs, SharedBlobs: cfg.SharedBlobs, JobDays: cfg.JobDays,
+		PublicURL: cmp.Or(cfg.PublicURL, c.url()), AllowPrivateURLs: cfg.AllowPrivateURLs, SharedBlobs: cfg.SharedBlobs,
+		Retention: cfg.Retention.control(cfg.JobDays),
 	})
 	if err != nil {
 		return err

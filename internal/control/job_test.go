@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
@@ -64,7 +65,8 @@ func TestLogKeepsTheOutputOfEachAttempt(t *testing.T) {
 			}
 		}
 
-		if _, err := c.expireJobs(t.Context()); err != nil {
+		c.Retention.Output = time.Hour
+		if err := c.retainOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for e, err := range c.Blobs.List(t.Context(), "logs/") {
