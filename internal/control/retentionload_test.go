@@ -254,4 +254,3 @@ func TestRetentionOfEventsKeepsTheChain(t *testing.T) {
 		}
 	})
 }
-
