@@ -80,4 +80,6 @@ type LogLine struct {
 	At    Time   `json:"at"`
 	Level int    `json:"level" doc:"1 to 9; 10 is statistics, 20 a result."`
 	Text  string `json:"text"`
+	// Attempt is 0 for the first one.
+	Attempt int64 `json:"attempt,omitempty" doc:"The attempt that wrote it, from the second one on."`
 }

@@ -84,14 +84,15 @@ func (j Jobs) Logs(ctx context.Context, id string, follow bool) iter.Seq2[api.Lo
 // write it.
 func logLine(text []byte) (api.LogLine, error) {
 	var in struct {
-		At    json.RawMessage `json:"at"`
-		Level int             `json:"level"`
-		Text  string          `json:"text"`
+		At      json.RawMessage `json:"at"`
+		Level   int             `json:"level"`
+		Text    string          `json:"text"`
+		Attempt int64           `json:"attempt"`
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
 		return api.LogLine{}, err
 	}
-	out := api.LogLine{Level: in.Level, Text: in.Text}
+	out := api.LogLine{Level: in.Level, Text: in.Text, Attempt: in.Attempt}
 	if us, err := strconv.ParseInt(string(in.At), 10, 64); err == nil {
 		out.At = time.UnixMicro(us).UTC()
 		return out, nil

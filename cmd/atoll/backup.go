@@ -64,7 +64,9 @@ func printBackup(w io.Writer, cfg backup.Config, file string, m *backup.Manifest
 		dump, _ := backup.PostgresCommands(cfg.Database)
 		fmt.Fprintf(w, "The database is not in it. Dump it too, best before this command:\n  %s\n", dump)
 	}
-	fmt.Fprintf(w, "The master key is not in it: keep a copy of %s apart from the backup. Without the key the secrets in it are lost.\n", cfg.KeyFile)
+	if m.Key != nil {
+		fmt.Fprintf(w, "Its secrets need %s, which is not in it: keep a copy of %s apart from the backup. Without the key they are lost.\n", m.Key, cfg.KeyFile)
+	}
 }
 
 // restoreCommand is `atoll server restore`.
@@ -74,7 +76,7 @@ func restoreCommand() *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Make an empty data folder that of the backup",
 		Long: "Checks the whole archive, then writes the database and the blobs into an empty data folder. Put the master key there first:\n" +
-			"it is the one file that may be in it, and is tried on the secrets in the database.",
+			"it is the one file that may be in it, and must open the secrets in the database, or nothing is restored.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := flags.read()
@@ -105,16 +107,11 @@ func printRestored(w io.Writer, cfg backup.Config, r *backup.Restored) {
 			fmt.Fprintf(w, "  %s  %s  %d bytes\n", b.Key, b.SHA256, b.Size)
 		}
 	}
-	switch r.Key {
-	case backup.KeyFits:
-		fmt.Fprintf(w, "The master key %s opens the secrets: the controller can start.\n", cfg.KeyFile)
-	case backup.KeyMissing:
-		fmt.Fprintf(w, "The master key is missing: put it back as %s (mode 0600) before the controller starts.\n", cfg.KeyFile)
-	case backup.KeyWrong:
-		fmt.Fprintf(w, "The master key does not open the secrets: %v. Put the right one back before the controller starts.\n", r.KeyErr)
-	case backup.KeyUnused:
+	if r.KeyUnused {
 		fmt.Fprintln(w, "The database holds no secret yet: any master key will do.")
+		return
 	}
+	fmt.Fprintf(w, "The master key %s opens the secrets: the controller can start.\n", cfg.KeyFile)
 }
 
 // size says how much the blobs are together, "" for none.

@@ -30,8 +30,10 @@ type serverConfig struct {
 	SharedBlobs   bool      `yaml:"blobs-shared"`
 	PublicURL     string    `yaml:"public-url"`
 	ImageURLAllow []string  `yaml:"image-url-allow"`
-	JobDays       int       `yaml:"job-days"`
+	JobDays       int       `yaml:"job-days"` // before there was retention
 	TLS           tlsConfig `yaml:"tls"`
+
+	Retention retentionConfig `yaml:"retention"`
 
 	imageSources []netip.Prefix // ImageURLAllow
 }

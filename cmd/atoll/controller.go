@@ -58,11 +58,11 @@ func (c *controller) open(ctx context.Context) (err error) {
 	if c.agents, err = net.Listen("tcp", cfg.AgentListen); err != nil {
 		return fmt.Errorf("listen for agents (--agent-listen): %w", err)
 	}
-	keys, _, err := pki.LoadKeyring(cfg.KeyFile)
-	if err != nil {
+	if c.db, err = store.Open(ctx, cfg.Database, log); err != nil {
 		return err
 	}
-	if c.db, err = store.Open(ctx, cfg.Database, log); err != nil {
+	keys, err := control.OpenKeys(ctx, c.db, cfg.KeyFile)
+	if err != nil {
 		return err
 	}
 	if c.blobs, err = blob.Open(ctx, cfg.Blobs); err != nil {
@@ -70,7 +70,8 @@ func (c *controller) open(ctx context.Context) (err error) {
 	}
 	c.control, err = control.New(ctx, control.Config{
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
-		PublicURL: cmp.Or(cfg.PublicURL, c.url()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs, JobDays: cfg.JobDays,
+		PublicURL: cmp.Or(cfg.PublicURL, c.url()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
+		Retention: cfg.Retention.control(cfg.JobDays),
 	})
 	if err != nil {
 		return err

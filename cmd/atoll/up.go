@@ -145,6 +145,6 @@ func serverCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
 	cmd.PersistentFlags().Bool("debug", false, "log more")
-	cmd.AddCommand(backupCommand(), restoreCommand())
+	cmd.AddCommand(backupCommand(), restoreCommand(), rotateKeyCommand())
 	return cmd
 }

@@ -65,7 +65,7 @@ func (o *output) line(level int, text string) {
 	}
 	enc := json.NewEncoder(&o.chunk)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(wire.LogLine{At: time.Now().UTC(), Level: level, Text: text}); err != nil {
+	if err := enc.Encode(wire.LogLine{At: time.Now().UTC(), Level: level, Text: text, Attempt: o.ref.Repeated()}); err != nil {
 		return // a text and two numbers always encode
 	}
 	switch {

@@ -20,6 +20,7 @@ import (
 
 	"atoll/internal/blob"
 	"atoll/internal/cloud"
+	"atoll/internal/pki"
 	"atoll/internal/store"
 )
 
@@ -52,8 +53,23 @@ type Manifest struct {
 	CreatedAt time.Time `json:"created_at"`
 	Kind      string    `json:"kind"`
 	Schema    int64     `json:"schema"`
+	Key       *Key      `json:"key,omitempty"`      // nil if the database holds no secret
 	Database  *File     `json:"database,omitempty"` // nil with Postgres
 	Blobs     []Blob    `json:"blobs"`
+}
+
+// Key names the master key that the secrets in a backup are sealed with.
+type Key struct {
+	Version int    `json:"version"`
+	ID      string `json:"id,omitempty"` // "" with a database from before there were ids
+}
+
+// String implements fmt.Stringer.
+func (k Key) String() string {
+	if k.ID == "" {
+		return fmt.Sprintf("master key %d", k.Version)
+	}
+	return fmt.Sprintf("master key %d (id %s)", k.Version, k.ID)
 }
 
 // File is the size in bytes and the checksum (hex) of a file.
@@ -116,6 +132,13 @@ func Create(ctx context.Context, cfg Config, file string, opt Options) (m *Manif
 	}
 	if m.Schema, err = knownSchema(ctx, db); err != nil {
 		return nil, err
+	}
+	need, err := masterKey(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if need.Check != "" {
+		m.Key = &Key{pki.SealedBy(need.Check), need.ID}
 	}
 	archive := filepath.Join(dir, "archive")
 	if err := write(ctx, cfg, m, archive, copied, opt); err != nil {

@@ -34,24 +34,37 @@ func configFor(dir string) Config {
 	}
 }
 
-// secret is what the installation sealed.
-var secret = []byte("the key of the installation's CA")
-
 func newInstallation(t *testing.T) *installation {
 	t.Helper()
 	i := &installation{cfg: configFor(t.TempDir())}
 	i.open(t)
+	i.sealSomething(t)
+	return i
+}
+
+// secret is what an installation sealed.
+var secret = []byte("the key of the installation's CA")
+
+// sealSomething seals with a new master key.
+func (i *installation) sealSomething(t *testing.T) {
+	t.Helper()
 	keys, _, err := pki.LoadKeyring(i.cfg.KeyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = i.db.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.SetSetting(sealedSetting, keys.Seal(secret, []byte(sealedSetting)))
-	})
+	check, err := keys.Seal(1, []byte(keys.ID(1)), []byte(store.MasterKeyPlace))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return i
+	sealed, err := keys.Seal(1, secret, []byte("ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.db.Update(t.Context(), func(tx *store.Tx) error {
+		return errors.Join(tx.SetMasterKey(keys.ID(1), check), tx.SetSetting("ca.key", sealed))
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (i *installation) open(t *testing.T) {
@@ -141,6 +154,7 @@ func TestBlobsBySize(t *testing.T) {
 				}
 			}
 			to := configFor(filepath.Join(t.TempDir(), "new"))
+			to.KeyFile = i.cfg.KeyFile
 			r, err := Restore(t.Context(), to, file)
 			if err != nil {
 				t.Fatal(err)
@@ -163,7 +177,7 @@ func TestBlobsBySize(t *testing.T) {
 	t.Run("blobs outlived the folder", func(t *testing.T) {
 		file, _ := i.backup(t, Options{})
 		to := configFor(filepath.Join(t.TempDir(), "new"))
-		to.Blobs = i.cfg.Blobs
+		to.Blobs, to.KeyFile = i.cfg.Blobs, i.cfg.KeyFile
 		r, err := Restore(t.Context(), to, file)
 		if err != nil {
 			t.Fatal(err)

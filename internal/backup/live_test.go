@@ -221,8 +221,8 @@ func TestBackupWhileTheControllerWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Key != KeyFits || len(r.Missing) != 0 {
-		t.Errorf("key %s, missing %v", r.Key, r.Missing)
+	if r.KeyUnused || len(r.Missing) != 0 {
+		t.Errorf("key unused %v, missing %v", r.KeyUnused, r.Missing)
 	}
 	if n := wantConsistent(t, to); n < before || n > after {
 		t.Errorf("the backup has %d changes, want %d to %d", n, before, after)

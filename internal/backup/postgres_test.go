@@ -57,14 +57,10 @@ func TestPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var sealed string
-	err = from.db.View(t.Context(), func(tx *store.Tx) (err error) { sealed, err = tx.Setting(sealedSetting); return err })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.SetSetting(sealedSetting, sealed) }); err != nil {
-		t.Fatal(err)
-	}
+	sqlite := from.db
+	from.db = db
+	from.sealSomething(t)
+	from.db = sqlite
 	from.write(t, "logs/one/0", []byte("out\n"))
 	dir := t.TempDir()
 	dump, _ := PostgresCommands(from.cfg.Database)
@@ -93,7 +89,7 @@ func TestPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Key != KeyFits || r.Written != 1 {
+	if r.KeyUnused || r.Written != 1 {
 		t.Errorf("Restore() = %+v", r)
 	}
 }

@@ -17,34 +17,20 @@ import (
 	"atoll/internal/store"
 )
 
-// KeyState tells whether the master key fits the restored database.
-type KeyState string
-
-// The states of the master key. Only with KeyFits may the controller start.
-const (
-	KeyFits    KeyState = "fits"    // it opens the sealed secrets
-	KeyMissing KeyState = "missing" // the operator must put it back
-	KeyWrong   KeyState = "wrong"   // it cannot be read, or belongs to another database
-	KeyUnused  KeyState = "unused"  // the database holds no secret
-)
-
 // Restored says what Restore did.
 type Restored struct {
-	Manifest *Manifest
-	Written  int    // blobs from the archive
-	Kept     int    // blobs of the archive that were in the blob store already
-	Missing  []Blob // blobs that are neither in the archive nor in the blob store
-	Key      KeyState
-	KeyErr   error // why the key is wrong
+	Manifest  *Manifest
+	Written   int    // blobs from the archive
+	Kept      int    // blobs of the archive that were in the blob store already
+	Missing   []Blob // blobs that are neither in the archive nor in the blob store
+	KeyUnused bool   // the database holds no secret yet: any master key will do
 }
-
-// sealedSetting is the setting with which the master key is tried, and its additional data.
-const sealedSetting = "ca.key"
 
 // Restore makes the data folder of a controller from an archive. The folder must
 // be empty but for the master key (Conflict); the archive is read and checked as
-// a whole (Invalid) before anything is written outside a temporary folder, and
-// the database appears last. On an error nothing of it stays in the data folder.
+// a whole (Invalid), and the master key must open its secrets (Conflict), before
+// anything is written outside a temporary folder; the database appears last. On
+// an error nothing of it stays in the data folder.
 //
 // A PostgreSQL database must have been restored already.
 func Restore(ctx context.Context, cfg Config, file string) (r *Restored, err error) {
@@ -152,32 +138,33 @@ func checkDatabase(ctx context.Context, cfg Config, r *Restored, unpacked string
 		}
 		return err
 	}
-	return tryKey(ctx, db, cfg.KeyFile, r)
+	r.KeyUnused, err = tryKey(ctx, db, cfg.KeyFile)
+	return err
 }
 
-func tryKey(ctx context.Context, db *store.DB, keyFile string, r *Restored) error {
-	var sealed string
-	err := db.View(ctx, func(tx *store.Tx) (err error) { sealed, err = tx.Setting(sealedSetting); return err })
-	if err != nil {
-		return err
+// tryKey refuses a master key that does not open the secrets of the database: a
+// controller could not start, and the state that it needs would look restored.
+func tryKey(ctx context.Context, db *store.DB, keyFile string) (unused bool, err error) {
+	need, err := masterKey(ctx, db)
+	if err != nil || need.Check == "" {
+		return err == nil, err
 	}
-	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) { // LoadKeyring would make a new one
-		r.Key = KeyMissing
-		return nil
+	keys, err := pki.OpenKeyring(keyFile)
+	if err == nil {
+		err = keys.Check(need.Check, need.ID, []byte(need.Place))
 	}
-	keys, _, err := pki.LoadKeyring(keyFile)
-	switch {
+	switch k := (Key{pki.SealedBy(need.Check), need.ID}); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, cloud.Errorf(cloud.Conflict, "the master key is missing: put the file that holds %s at %s (mode 0600), then restore", k, keyFile)
 	case err != nil:
-		r.Key, r.KeyErr = KeyWrong, err
-	case sealed == "":
-		r.Key = KeyUnused
-	default:
-		r.Key = KeyFits
-		if _, err := keys.Open(sealed, []byte(sealedSetting)); err != nil {
-			r.Key, r.KeyErr = KeyWrong, err
-		}
+		return false, cloud.Wrap(cloud.Conflict, err, "the master key at %s does not open the backup's secrets: put the file that holds %s there, then restore", keyFile, k)
 	}
-	return nil
+	return false, nil
+}
+
+func masterKey(ctx context.Context, db *store.DB) (k store.MasterKey, err error) {
+	err = db.View(ctx, func(tx *store.Tx) (err error) { k, err = tx.MasterKey(); return err })
+	return k, err
 }
 
 // restoreBlobs writes the blobs of the archive that the blob store does not have:

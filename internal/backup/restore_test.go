@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"atoll/internal/cloud"
+	"atoll/internal/pki"
 	"atoll/internal/store"
 )
 
@@ -230,6 +231,7 @@ func TestRestoreOnlyIntoAnEmptyFolder(t *testing.T) {
 	}
 	t.Run("twice", func(t *testing.T) {
 		to := configFor(t.TempDir())
+		copyKey(t, i.cfg, to)
 		if _, err := Restore(t.Context(), to, file); err != nil {
 			t.Fatal(err)
 		}
@@ -250,28 +252,40 @@ func TestRestoreOnlyIntoAnEmptyFolder(t *testing.T) {
 
 func TestRestoreTriesTheMasterKey(t *testing.T) {
 	i := newInstallation(t)
-	file, _ := i.backup(t, Options{})
+	i.write(t, "logs/one/0", []byte("out\n"))
+	file, m := i.backup(t, Options{})
 	other := newInstallation(t)
-	for _, tt := range []struct {
-		want KeyState
-		put  func(t *testing.T, to Config)
-	}{
-		{KeyMissing, func(*testing.T, Config) {}},
-		{KeyFits, func(t *testing.T, to Config) { copyKey(t, i.cfg, to) }},
-		{KeyWrong, func(t *testing.T, to Config) { copyKey(t, other.cfg, to) }},
-	} {
-		t.Run(string(tt.want), func(t *testing.T) {
-			to := configFor(t.TempDir())
-			tt.put(t, to)
-			r, err := Restore(t.Context(), to, file)
-			if err != nil {
+	keys, err := pki.OpenKeyring(i.cfg.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Key == nil || *m.Key != (Key{1, keys.ID(1)}) {
+		t.Errorf("the manifest says key %v, want 1 with %s", m.Key, keys.ID(1))
+	}
+	for name, put := range map[string]func(t *testing.T, to Config){
+		"missing": func(*testing.T, Config) {},
+		"wrong":   func(t *testing.T, to Config) { copyKey(t, other.cfg, to) },
+		"unreadable": func(t *testing.T, to Config) {
+			if err := os.WriteFile(to.KeyFile, []byte("nonsense\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if r.Key != tt.want || (r.KeyErr != nil) != (tt.want == KeyWrong) {
-				t.Errorf("key = %s, %v, want %s", r.Key, r.KeyErr, tt.want)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := configFor(t.TempDir())
+			put(t, to)
+			r, err := Restore(t.Context(), to, file)
+			if !cloud.Is(err, cloud.Conflict) || !strings.Contains(err.Error(), keys.ID(1)) || !strings.Contains(err.Error(), to.KeyFile) {
+				t.Fatalf("Restore() = %+v, %v, want a conflict that names the key that is needed", r, err)
 			}
-			if _, err := os.Stat(to.KeyFile); errors.Is(err, os.ErrNotExist) != (tt.want == KeyMissing) {
-				t.Errorf("key file afterwards: %v", err)
+			if name == "missing" {
+				wantUntouched(t, to.Data)
+			} else {
+				wantUntouched(t, to.Data, "master.key")
+			}
+			copyKey(t, i.cfg, to) // then it goes
+			if r, err := Restore(t.Context(), to, file); err != nil || r.KeyUnused || r.Written != 1 {
+				t.Errorf("Restore() with the right key = %+v, %v", r, err)
 			}
 		})
 	}

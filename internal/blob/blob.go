@@ -44,6 +44,10 @@ type Store struct {
 type saver interface {
 	// put stores what r reads, unless r fails; then key returns its name ("" before: not known yet).
 	put(ctx context.Context, key string, r io.Reader, name func() string) error
+	// list yields what is there, without the bodies under tempPrefix.
+	list(ctx context.Context, prefix string, yield func(Entry, error) bool)
+	// remove removes a key; fs.ErrNotExist if there is none.
+	remove(ctx context.Context, key string) error
 	// sweep removes what writes that were cut off before the time left behind.
 	sweep(ctx context.Context, before time.Time) error
 }
@@ -186,14 +190,14 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	if err := s.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+	if err := s.save.remove(ctx, key); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return wrap("delete", key, err)
 	}
 	return nil
 }
 
 // List yields the keys that begin with prefix ("" for all), in no order that callers may rely on.
-// The first error ends it.
+// Keys that come or go meanwhile may be among them or not. The first error ends it.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if prefix != "" {
@@ -202,23 +206,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 				return
 			}
 		}
-		it := s.bucket.List(&blob.ListOptions{Prefix: prefix})
-		for {
-			o, err := it.Next(ctx)
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				yield(Entry{}, wrap("list", prefix, err))
-				return
-			}
-			if strings.HasPrefix(o.Key, tempPrefix) {
-				continue
-			}
-			if !yield(Entry{Key: o.Key, Size: o.Size, ModifiedAt: o.ModTime}, nil) {
-				return
-			}
-		}
+		s.save.list(ctx, prefix, yield)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 )
 
 // folder writes to a temporary file, syncs it, renames it and syncs the folders above it.
@@ -27,19 +28,81 @@ func (f *folder) put(_ context.Context, _ string, r io.Reader, name func() strin
 	}
 	key := name()
 	dir := path.Dir(key)
-	if err := f.root.MkdirAll(dir, 0o700); err != nil {
-		return errors.Join(err, f.removeTemp(tmp))
-	}
-	if err := f.root.Rename(tmp, key); err != nil {
+	if err := f.rename(tmp, dir, key); err != nil {
 		return errors.Join(err, f.removeTemp(tmp))
 	}
 	// Folders above may be new too.
 	for ; dir != "."; dir = path.Dir(dir) {
-		if err := f.sync(dir); err != nil {
+		if err := f.sync(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // it was deleted already
 			return err
 		}
 	}
 	return f.sync(".")
+}
+
+// rename moves the file into its folder, which may be removed meanwhile because
+// it is empty.
+func (f *folder) rename(tmp, dir, key string) error {
+	const tries = 100
+	for try := 1; ; try++ {
+		err := f.root.MkdirAll(dir, 0o700)
+		if err == nil {
+			err = f.root.Rename(tmp, key)
+		}
+		if gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist); !gone || try == tries {
+			return err
+		}
+	}
+}
+
+// list walks the folders itself: fileblob fails when a file goes meanwhile.
+func (f *folder) list(ctx context.Context, prefix string, yield func(Entry, error) bool) {
+	below := "."
+	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
+		below = prefix[:i]
+	}
+	err := fs.WalkDir(f.root.FS(), below, func(key string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case e.IsDir() && key+"/" == tempPrefix:
+			return fs.SkipDir
+		case !e.Type().IsRegular() || !strings.HasPrefix(key, prefix):
+			return nil
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !yield(Entry{Key: key, Size: info.Size(), ModifiedAt: info.ModTime()}, nil) {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if err != nil {
+		yield(Entry{}, wrap("list", prefix, err))
+	}
+}
+
+// remove also removes the folders above that are empty then: each job with output
+// has one.
+func (f *folder) remove(_ context.Context, key string) error {
+	if err := f.root.Remove(key); err != nil {
+		return err
+	}
+	for dir := path.Dir(key); dir != "."; dir = path.Dir(dir) {
+		if f.root.Remove(dir) != nil {
+			break // something is in it
+		}
+	}
+	return nil
 }
 
 func (f *folder) write(name string, r io.Reader) error {
@@ -115,6 +178,31 @@ func (m *remote) put(ctx context.Context, key string, r io.Reader, name func() s
 	}
 	// Also when the caller gave up; what stays even so is swept.
 	return errors.Join(err, m.bucket.Delete(context.WithoutCancel(ctx), tmp))
+}
+
+func (m *remote) list(ctx context.Context, prefix string, yield func(Entry, error) bool) {
+	it := m.bucket.List(&blob.ListOptions{Prefix: prefix})
+	for {
+		o, err := it.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			yield(Entry{}, wrap("list", prefix, err))
+			return
+		}
+		if !strings.HasPrefix(o.Key, tempPrefix) && !yield(Entry{Key: o.Key, Size: o.Size, ModifiedAt: o.ModTime}, nil) {
+			return
+		}
+	}
+}
+
+func (m *remote) remove(ctx context.Context, key string) error {
+	err := m.bucket.Delete(ctx, key)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return fs.ErrNotExist
+	}
+	return err
 }
 
 func (m *remote) sweep(ctx context.Context, before time.Time) error {

@@ -52,9 +52,14 @@ func (a *app) jobCommand() *cobra.Command {
 func (a *app) jobLogs() *cobra.Command {
 	var follow bool
 	cmd := a.command("logs ID", "Print a job's output", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		var attempt int64
 		for line, err := range c.Jobs().Logs(ctx, args[0], follow) {
 			if err != nil {
 				return err
+			}
+			if line.Attempt != attempt {
+				attempt = line.Attempt
+				a.note("attempt %d:", attempt)
 			}
 			if a.output == "json" || a.output == "yaml" {
 				err = a.printLine(line)

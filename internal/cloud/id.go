@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,13 @@ type (
 // NewID returns a fresh UUIDv7: ids of one process sort by time of creation.
 func NewID[T ~string]() T {
 	return T(uuid.Must(uuid.NewV7()).String())
+}
+
+// FirstID sorts before all ids that NewID made at the time or later, and after
+// those from before its millisecond.
+func FirstID[T ~string](t Time) T {
+	ms := max(0, int64(t)/1000)
+	return T(fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff))
 }
 
 // ParseID checks that s is a UUID in its canonical form. Its error is Invalid.

@@ -110,7 +110,7 @@ type Job struct {
 	Result      json.RawMessage
 	Output      string // the last 4 KiB of output; the whole is in segments
 	OutputBytes int64  // bytes the job wrote
-	Segments    int64  // number of output segment blobs
+	Segments    int64  // number of output segment blobs, of the attempt that has most
 	Stats       json.RawMessage
 	Error       string
 	Simulated   bool

@@ -40,8 +40,7 @@ type Config struct {
 	// SharedBlobs says that all controllers see the blobs although they are in a
 	// folder: on a file system that the hosts share.
 	SharedBlobs bool
-	// Retention of finished jobs.
-	JobDays int
+	Retention   Retention
 	// MaxTokenAge is the longest life of a token; 0 lets tokens live for ever.
 	MaxTokenAge time.Duration
 }
@@ -69,9 +68,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	if c.ID == "" {
 		c.ID = cloud.NewID[cloud.ControllerID]()
 	}
-	if c.JobDays == 0 {
-		c.JobDays = 30
-	}
+	c.Retention.complete()
 	if c.MaxImage == 0 {
 		c.MaxImage = MaxImage
 	}
@@ -113,6 +110,7 @@ type Request struct {
 	DryRun bool
 	// IfMatch is the version that a change was made from; 0 for any.
 	IfMatch int64
+	once    string // Idempotency-Key
 }
 
 // System is the request of the controller itself: first start, loops, CLI on
@@ -132,6 +130,7 @@ type change struct {
 	c    *Control
 	r    *Request
 	plan *cloud.Plan
+	made string // the last of what it changed, for people
 }
 
 // change runs one mutation in one transaction. A dry run does everything and
@@ -148,7 +147,7 @@ func (c *Control) change(ctx context.Context, r *Request, action string, fn func
 		if r.DryRun {
 			return &Planned{*ch.plan}
 		}
-		return nil
+		return ch.markOnce()
 	})
 	if cloud.Is(err, cloud.Denied) && !r.DryRun {
 		c.refused(ctx, r, action, err)

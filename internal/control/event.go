@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type subject struct {
 // object's values (nil for none); the difference of their exported fields is
 // kept, without secrets.
 func (ch *change) event(action string, s subject, before, after any) error {
+	ch.made = strings.Join([]string{action, s.name, s.id}, " ")
 	return ch.AddEvent(&cloud.Event{
 		Class: cloud.ClassAPI, Actor: string(ch.r.User.ID), ActorName: ch.r.User.Name, Credential: ch.r.Credential,
 		RequestID: ch.r.ID, Address: ch.r.Address, AccountID: s.account, CloudspaceID: s.cloudspace,

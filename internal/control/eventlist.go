@@ -85,10 +85,9 @@ func (c *Control) FollowEvents(ctx context.Context, r *Request, after int64, f E
 ) error {
 	news, stop := c.feed.followEvents()
 	defer stop()
-	if after < 0 {
-		if err := c.view(ctx, func(tx *store.Tx) (err error) { after, err = tx.LastEvent(); return err }); err != nil {
-			return err
-		}
+	after, err := c.followFrom(ctx, after)
+	if err != nil {
+		return err
 	}
 	look, check := time.NewTicker(feedLook), time.NewTicker(feedRecheck)
 	defer look.Stop()
@@ -138,6 +137,23 @@ func (c *Control) FollowEvents(ctx context.Context, r *Request, after int64, f E
 	return nil
 }
 
+// followFrom returns the number to follow from. NotFound says that events after
+// it are kept no longer; from the beginning (0) means from the first one kept.
+func (c *Control) followFrom(ctx context.Context, after int64) (from int64, err error) {
+	err = c.view(ctx, func(tx *store.Tx) error {
+		if from = after; after < 0 {
+			from, err = tx.LastEvent()
+			return err
+		}
+		gone, _, err := tx.ForgottenEvents()
+		if err == nil && after > 0 && after < gone {
+			err = cloud.Errorf(cloud.NotFound, "events up to %d are kept no longer; read anew what you follow, then go on after %d", gone, gone)
+		}
+		return err
+	})
+	return from, err
+}
+
 // Verification is what VerifyEvents found.
 type Verification struct {
 	OK     bool
@@ -160,6 +176,13 @@ func (c *Control) VerifyEvents(ctx context.Context, r *Request) (Verification, e
 	for {
 		var page []cloud.Event
 		err := c.view(ctx, func(tx *store.Tx) (err error) {
+			gone, hash, err := tx.ForgottenEvents()
+			if err != nil {
+				return err
+			}
+			if gone > v.Last { // the chain begins with what was removed last
+				v.Last, prev = gone, hash
+			}
 			page, err = tx.EventsAfter(v.Last, store.Everything, eventPage)
 			return err
 		})

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"time"
 
 	"atoll/internal/pki"
@@ -24,14 +23,18 @@ const (
 )
 
 func loadInstallation(ctx context.Context, cfg Config) (*installation, error) {
-	inst := &installation{}
+	var inst *installation
 	err := cfg.DB.Update(ctx, func(tx *store.Tx) error {
-		cert, err := tx.Setting(settingCACert)
+		inst = &installation{}
+		cert, err := tx.LockSetting(settingCACert) // of controllers that start at once one makes them
 		if err != nil {
 			return err
 		}
 		if cert == "" {
 			return inst.make(tx, cfg.Keys)
+		}
+		if err := checkKey(tx, cfg.Keys); err != nil {
+			return err
 		}
 		return inst.open(tx, cfg.Keys, cert)
 	})
@@ -56,10 +59,16 @@ func (i *installation) make(tx *store.Tx, keys *pki.Keyring) (err error) {
 	if err := tx.SetSetting(settingCACert, string(i.ca.CertPEM())); err != nil {
 		return err
 	}
-	if err := tx.SetSetting(settingCAKey, keys.Seal(caKey, []byte(settingCAKey))); err != nil {
+	version := keys.Newest()
+	if err := sealWith(tx, keys, version); err != nil {
 		return err
 	}
-	return tx.SetSetting(settingSignKey, keys.Seal(signKey, []byte(settingSignKey)))
+	for name, plain := range map[string][]byte{settingCAKey: caKey, settingSignKey: signKey} {
+		if err := sealSetting(tx, keys, version, name, plain); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (i *installation) open(tx *store.Tx, keys *pki.Keyring, cert string) error {
@@ -76,18 +85,6 @@ func (i *installation) open(tx *store.Tx, keys *pki.Keyring, cert string) error 
 	}
 	i.sign, err = pki.ParseSigningKey(signKey)
 	return err
-}
-
-func openSetting(tx *store.Tx, keys *pki.Keyring, name string) ([]byte, error) {
-	sealed, err := tx.Setting(name)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := keys.Open(sealed, []byte(name))
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be opened: is the key file the one that belongs to this database? %w", name, err)
-	}
-	return plain, nil
 }
 
 // controllerCert is how long a controller's certificate holds; a new one is made

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 
 	"atoll/internal/authz"
@@ -118,33 +119,48 @@ func (c *Control) jobsFinished(tx *store.Tx, done []cloud.Job) error {
 	return nil
 }
 
-// logKey is the prefix of a job's output segments.
-func logKey(id cloud.JobID) string { return "logs/" + string(id) }
+// logKey is the prefix of the output segments of an attempt, by the token of its
+// lease: a second attempt leaves the first one's output as it is.
+func logKey(id cloud.JobID, token int64) string {
+	if token <= 1 {
+		return "logs/" + string(id)
+	}
+	return fmt.Sprintf("logs/%s.%d", id, token)
+}
+
+// dropLogs removes the output of all attempts of a job.
+func (c *Control) dropLogs(ctx context.Context, id cloud.JobID, token int64) error {
+	for t := min(token, 1); t <= token; t++ {
+		if err := c.Blobs.DeleteSegments(ctx, logKey(id, t)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // storeLog keeps a chunk of a job's output. A chunk that comes twice is stored
 // over itself.
 func (c *Control) storeLog(ctx context.Context, chunk wire.LogChunk) error {
-	return c.Blobs.WriteSegment(ctx, logKey(chunk.ID), chunk.Sequence, []byte(chunk.Data))
+	return c.Blobs.WriteSegment(ctx, logKey(chunk.ID, chunk.Token), chunk.Sequence, []byte(chunk.Data))
 }
 
 // JobLog writes the job's output as lines of JSON (wire.LogLine) from the offset
-// in bytes on; with follow it goes on until the job has ended or ctx ends.
+// in bytes on, one attempt after the other; with follow it goes on until the job
+// has ended or ctx ends.
 func (c *Control) JobLog(ctx context.Context, r *Request, id cloud.JobID, offset int64, follow bool, w io.Writer) error {
 	if _, err := c.Job(ctx, r, id); err != nil {
 		return err
 	}
 	news, stop := c.feed.followLogs(id)
 	defer stop()
-	for {
+	for at := (logPosition{token: 1, offset: offset}); ; {
 		j, err := c.Job(ctx, r, id) // before reading: what is written later is seen again
 		if err != nil {
 			return err
 		}
-		n, err := c.copyLog(ctx, j, offset, w)
-		if err != nil {
+		if err := c.copyLog(ctx, j, &at, w); err != nil {
 			return err
 		}
-		offset += n
 		if j.State.Final() || !follow {
 			return nil
 		}
@@ -160,35 +176,58 @@ func (c *Control) JobLog(ctx context.Context, r *Request, id cloud.JobID, offset
 	}
 }
 
-// copyLog writes what is stored from the offset on. Short output is in the job's
-// row alone.
-func (c *Control) copyLog(ctx context.Context, j *cloud.Job, offset int64, w io.Writer) (int64, error) {
-	if j.Segments == 0 {
-		if !j.State.Final() || j.Output == "" {
-			return 0, nil
+// logPosition is how far a reader of a job's output is.
+type logPosition struct {
+	token  int64 // of the attempt
+	offset int64 // in the attempt's output
+}
+
+// copyLog writes what is stored from the position on and moves it.
+func (c *Control) copyLog(ctx context.Context, j *cloud.Job, at *logPosition, w io.Writer) error {
+	for {
+		size, err := c.copyAttempt(ctx, j, at, w)
+		if err != nil || at.token >= j.Token {
+			return err
 		}
-		text := inlineLog(j)
-		if offset >= int64(len(text)) {
-			return 0, nil
+		at.token, at.offset = at.token+1, max(0, at.offset-size)
+	}
+}
+
+// copyAttempt writes what is stored of one attempt and returns the size of it
+// all. Short output of the last one is in the job's row alone.
+func (c *Control) copyAttempt(ctx context.Context, j *cloud.Job, at *logPosition, w io.Writer) (size int64, err error) {
+	if j.Segments > 0 || j.Token > 1 {
+		rd, size, err := c.Blobs.OpenSegments(ctx, logKey(j.ID, at.token), at.offset)
+		if err != nil {
+			return 0, err
 		}
-		n, err := w.Write(text[offset:])
-		return int64(n), err
+		defer rd.Close()
+		if size > 0 {
+			n, err := io.Copy(w, rd)
+			at.offset += n
+			return size, err
+		}
 	}
-	rd, _, err := c.Blobs.OpenSegments(ctx, logKey(j.ID), offset)
-	if err != nil {
-		return 0, err
+	if at.token < j.Token || !j.State.Final() {
+		return 0, nil
 	}
-	defer rd.Close()
-	return io.Copy(w, rd)
+	text := inlineLog(j)
+	if at.offset < int64(len(text)) {
+		n, err := w.Write(text[at.offset:])
+		at.offset += int64(n)
+		return int64(len(text)), err
+	}
+	return int64(len(text)), nil
 }
 
 // inlineLog gives the output kept in the row the form of a stored segment.
 func inlineLog(j *cloud.Job) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
+	attempt := wire.JobRef{Token: j.Token}.Repeated()
 	for line := range bytes.Lines([]byte(j.Output)) {
 		text := string(bytes.TrimRight(line, "\r\n"))
-		enc.Encode(wire.LogLine{At: j.FinishedAt.Time(), Level: 5, Text: text}) // a bytes.Buffer does not fail
+		enc.Encode(wire.LogLine{At: j.FinishedAt.Time(), Level: 5, Text: text, Attempt: attempt}) // a bytes.Buffer does not fail
 	}
 	return b.Bytes()
 }

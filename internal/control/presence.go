@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"atoll/internal/cloud"
@@ -51,7 +52,10 @@ func (c *Control) otherController(ctx context.Context) (other cloud.ControllerID
 			other = list[0]
 			return nil
 		}
-		return tx.SeenController(c.ID, "")
+		if err := tx.SeenController(c.ID, ""); err != nil {
+			return err
+		}
+		return c.showKeys(tx)
 	})
 	return other, err
 }
@@ -69,9 +73,15 @@ func (c *Control) stayPresent(ctx context.Context) error {
 				return errors.Join(tx.ForgetController(c.ID), tx.DropLeases(c.ID))
 			})
 		case <-tick.C:
-			err := c.DB.Update(ctx, func(tx *store.Tx) error { return tx.SeenController(c.ID, "") })
+			added := c.rereadKeys()
+			err := c.DB.Update(ctx, func(tx *store.Tx) error {
+				return errors.Join(tx.SeenController(c.ID, ""), tx.HasKeys(c.ID, strings.Join(c.Keys.IDs(), " ")))
+			})
 			if err != nil && ctx.Err() == nil {
 				c.Log.Error("tell that this controller lives", "err", err)
+			}
+			if added {
+				c.loops.Signal("master-key")
 			}
 		}
 	}

@@ -2,6 +2,10 @@ package control
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,18 +13,54 @@ import (
 	"atoll/internal/store"
 )
 
-// What is kept how long, and how often it is looked at.
+// Retention says how long what has ended is kept. Zero stands for the default,
+// Forever for no end.
+type Retention struct {
+	Jobs       time.Duration // that succeeded, of the class days
+	FailedJobs time.Duration // that did not, of the classes days and failures
+	Successes  time.Duration // of the class failures
+	Output     time.Duration // of jobs, what is beyond the row's 4 KiB; it ends with its job at the latest
+	Operations time.Duration
+	Events     time.Duration
+	Usage      time.Duration // byte counters of machines
+}
+
+// Forever keeps.
+const Forever = time.Duration(math.MaxInt64)
+
+const day = 24 * time.Hour
+
+func (r *Retention) complete() {
+	for _, d := range []struct {
+		of  *time.Duration
+		def time.Duration
+	}{
+		{&r.Jobs, 30 * day},
+		{&r.FailedJobs, 30 * day},
+		{&r.Successes, time.Hour},
+		{&r.Output, Forever},
+		{&r.Operations, 90 * day},
+		{&r.Events, 400 * day}, // a year, and time to look back at it
+		{&r.Usage, 400 * day},
+	} {
+		if *d.of == 0 {
+			*d.of = d.def
+		}
+	}
+}
+
+// How often it is looked at, and how much at a time.
 const (
 	retainTick     = time.Minute
 	retainLease    = 10 * time.Minute
-	retainBatch    = 500
-	keepSuccesses  = time.Hour // of jobs with the class failures
-	keepIdempotent = 24 * time.Hour
-	keepSessions   = 24 * time.Hour      // after their end
-	keepTokens     = 30 * 24 * time.Hour // after their end
-	sweepEvery     = 24 * time.Hour
-	sweepTemporary = 48 * time.Hour // longer than the longest upload
-	sweepBodies    = 24 * time.Hour
+	retainPass     = 5 * time.Minute // what is left then waits for the next look
+	retainBatch    = 200             // rows; some milliseconds for other writers
+	keepIdempotent = day
+	keepSessions   = day      // after their end
+	keepTokens     = 30 * day // after their end
+	sweepEvery     = day
+	sweepTemporary = 2 * day // longer than the longest upload
+	sweepBodies    = day
 )
 
 // retain removes what is kept no longer until ctx ends; one controller does, by
@@ -58,55 +98,189 @@ func (c *Control) lease(ctx context.Context, name string, ttl time.Duration) (mi
 	return mine, err
 }
 
-// retainOnce removes all that has expired by now.
+// retainOnce removes all that has expired by now, or as much as one pass takes.
 func (c *Control) retainOnce(ctx context.Context) error {
-	err := c.DB.Update(ctx, func(tx *store.Tx) error {
-		now, err := tx.Now()
-		if err != nil {
-			return err
+	ctx, cancel := context.WithTimeout(ctx, retainPass)
+	defer cancel()
+	var errs []error
+	for _, r := range []struct {
+		what string
+		keep time.Duration
+		do   batch
+	}{
+		{"idempotency keys", keepIdempotent, c.rows((*store.Tx).ForgetIdempotent)},
+		{"sessions", keepSessions, c.rows((*store.Tx).ForgetSessions)},
+		{"tokens", keepTokens, c.rows((*store.Tx).ForgetTokens)},
+		{"output of jobs", c.Retention.Output, c.output},
+		{"successful jobs of the class failures", c.Retention.Successes, c.spentJobs},
+		{"jobs of the class last", 0, c.jobsButLast()},
+		{"jobs", min(c.Retention.Jobs, c.Retention.FailedJobs), c.oldJobs()},
+		{"operations", c.Retention.Operations, c.rows((*store.Tx).ForgetOperations)},
+		{"events", c.Retention.Events, c.rows((*store.Tx).ForgetEvents)},
+		{"usage", c.Retention.Usage, c.rows((*store.Tx).ForgetUsage)},
+	} {
+		if r.keep == Forever {
+			continue
 		}
-		if err := tx.ForgetIdempotent(now.Add(-keepIdempotent)); err != nil {
-			return err
-		}
-		if err := tx.ForgetSessions(now.Add(-keepSessions)); err != nil {
-			return err
-		}
-		return tx.ForgetTokens(now.Add(-keepTokens))
-	})
-	for err == nil && ctx.Err() == nil {
-		var n int
-		if n, err = c.expireJobs(ctx); n < retainBatch {
-			break
+		if err := c.batches(ctx, r.what, r.keep, r.do); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", r.what, err))
 		}
 	}
-	return err
+	if ctx.Err() != nil {
+		return nil // the rest waits for the next look
+	}
+	return errors.Join(errs...)
 }
 
-// expireJobs removes one batch of jobs, their output first: a crash between
-// leaves rows, which the next look removes.
-func (c *Control) expireJobs(ctx context.Context) (int, error) {
-	var list []cloud.Job
-	err := c.view(ctx, func(tx *store.Tx) error {
-		now, err := tx.Now()
-		if err != nil {
+// batch removes a bounded number of rows of what was kept since before the time,
+// and reports how many, and whether there may be more.
+type batch func(ctx context.Context, before cloud.Time) (n int, more bool, err error)
+
+// batches removes batch after batch, with a pause after each as long as it took:
+// others have the store at least half of the time.
+func (c *Control) batches(ctx context.Context, what string, keep time.Duration, do batch) error {
+	now, err := c.now(ctx)
+	if err != nil {
+		return err
+	}
+	for more := true; more && ctx.Err() == nil; {
+		began := time.Now()
+		var n int
+		if n, more, err = do(ctx, now.Add(-keep)); err != nil {
 			return err
 		}
-		list, err = tx.ExpiredJobs(now.Add(-time.Duration(c.JobDays)*24*time.Hour), now.Add(-keepSuccesses), retainBatch)
-		return err
-	})
-	if err != nil || len(list) == 0 {
-		return 0, err
+		took := time.Since(began)
+		if n > 0 {
+			c.Log.Debug("kept no longer", "what", what, "rows", n, "took", took)
+		}
+		if more {
+			pause := time.NewTimer(took)
+			select {
+			case <-ctx.Done():
+			case <-pause.C:
+			}
+			pause.Stop()
+		}
 	}
+	return nil
+}
+
+// now returns the database's clock.
+func (c *Control) now(ctx context.Context) (now cloud.Time, err error) {
+	err = c.view(ctx, func(tx *store.Tx) (err error) { now, err = tx.Now(); return err })
+	return now, err
+}
+
+// rows is the batch of rows that nothing else belongs to.
+func (c *Control) rows(forget func(tx *store.Tx, before cloud.Time, limit int) (int, error)) batch {
+	return func(ctx context.Context, before cloud.Time) (n int, more bool, err error) {
+		err = c.DB.Update(ctx, func(tx *store.Tx) (err error) { n, err = forget(tx, before, retainBatch); return err })
+		return n, n >= retainBatch, err
+	}
+}
+
+func (c *Control) endedJobs(ctx context.Context, find func(tx *store.Tx) ([]store.EndedJob, error)) (list []store.EndedJob, more bool, err error) {
+	err = c.view(ctx, func(tx *store.Tx) (err error) { list, err = find(tx); return err })
+	return list, len(list) >= retainBatch, err
+}
+
+// output removes the stored output of jobs whose rows stay.
+func (c *Control) output(ctx context.Context, before cloud.Time) (n int, more bool, err error) {
+	list, more, err := c.endedJobs(ctx, func(tx *store.Tx) ([]store.EndedJob, error) { return tx.JobsWithOutput(before, retainBatch) })
+	if err != nil {
+		return 0, false, err
+	}
+	ids, err := c.dropOutput(ctx, list)
+	if err != nil || len(ids) == 0 {
+		return 0, false, err
+	}
+	return len(ids), more, c.DB.Update(ctx, func(tx *store.Tx) error { return tx.DropSegments(ids) })
+}
+
+// spentJobs removes successes of the class failures.
+func (c *Control) spentJobs(ctx context.Context, before cloud.Time) (n int, more bool, err error) {
+	list, more, err := c.endedJobs(ctx, func(tx *store.Tx) ([]store.EndedJob, error) { return tx.SpentJobs(before, retainBatch) })
+	if err != nil {
+		return 0, false, err
+	}
+	return len(list), more, c.deleteJobs(ctx, list)
+}
+
+// jobsButLast removes jobs of the class last, but for the newest of each key. It
+// reads one row for each key that it keeps.
+func (c *Control) jobsButLast() batch {
+	var last store.EndedJob
+	return func(ctx context.Context, _ cloud.Time) (n int, more bool, err error) {
+		list, more, err := c.endedJobs(ctx, func(tx *store.Tx) ([]store.EndedJob, error) {
+			return tx.EndedByKey(last.Key, last.ID, retainBatch)
+		})
+		if err != nil {
+			return 0, false, err
+		}
+		var old []store.EndedJob
+		for _, j := range list {
+			if last.Key == j.Key {
+				old = append(old, last) // that of the batch before may be among them
+			}
+			last = j
+		}
+		return len(old), more, c.deleteJobs(ctx, old)
+	}
+}
+
+// oldJobs removes what the days are over of. It goes over the jobs that were made
+// before then, nearly all of which it removes: what stays are the last ones of
+// their keys, failures if they are kept longer, and what waits for its node.
+func (c *Control) oldJobs() batch {
+	var after cloud.JobID
+	return func(ctx context.Context, before cloud.Time) (n int, more bool, err error) {
+		list, more, err := c.endedJobs(ctx, func(tx *store.Tx) ([]store.EndedJob, error) {
+			return tx.JobsMadeBefore(before, after, retainBatch)
+		})
+		if err != nil || len(list) == 0 {
+			return 0, false, err
+		}
+		after = list[len(list)-1].ID
+		now, err := c.now(ctx)
+		if err != nil {
+			return 0, false, err
+		}
+		list = slices.DeleteFunc(list, func(j store.EndedJob) bool { return !c.Retention.over(&j, now) })
+		return len(list), more, c.deleteJobs(ctx, list)
+	}
+}
+
+// over reports whether a job's days are over.
+func (r *Retention) over(j *store.EndedJob, now cloud.Time) bool {
+	keep := r.FailedJobs
+	if j.State == cloud.JobSucceeded && j.Retention == cloud.KeepDays {
+		keep = r.Jobs
+	}
+	return j.FinishedAt > 0 && j.Retention != cloud.KeepLast && now.Sub(j.FinishedAt) > keep
+}
+
+// deleteJobs removes jobs, their output first: a crash between leaves rows, which
+// the next look removes.
+func (c *Control) deleteJobs(ctx context.Context, list []store.EndedJob) error {
+	ids, err := c.dropOutput(ctx, list)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return c.DB.Update(ctx, func(tx *store.Tx) error { return tx.DeleteJobs(ids) })
+}
+
+// dropOutput removes the stored output of jobs and returns their ids.
+func (c *Control) dropOutput(ctx context.Context, list []store.EndedJob) ([]cloud.JobID, error) {
 	ids := make([]cloud.JobID, len(list))
 	for i, j := range list {
 		ids[i] = j.ID
-		if j.Segments > 0 || j.State == cloud.JobLost { // a lost one may have output that its row does not know of
-			if err := c.Blobs.DeleteSegments(ctx, logKey(j.ID)); err != nil {
-				return 0, err
+		if j.Segments > 0 || j.Token > 1 || j.State == cloud.JobLost { // the lost may have output that the row does not know of
+			if err := c.dropLogs(ctx, j.ID, j.Token); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return len(list), c.DB.Update(ctx, func(tx *store.Tx) error { return tx.DeleteJobs(ids) })
+	return ids, nil
 }
 
 // sweepBlobs removes what crashes left in the blob store: parts of uploads, and

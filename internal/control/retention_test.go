@@ -11,10 +11,16 @@ import (
 	"atoll/internal/wire"
 )
 
+// oldID is an id as NewID made it at the time.
+func oldID(at cloud.Time) cloud.JobID {
+	first := cloud.FirstID[cloud.JobID](at)
+	return first + cloud.NewID[cloud.JobID]()[len(first):]
+}
+
 // oldJob is a job that ended so long ago, with one part of output.
 func oldJob(t *testing.T, c *Control, j cloud.Job, ago time.Duration) cloud.JobID {
 	t.Helper()
-	j.ID, j.Action, j.TargetNode = cloud.NewID[cloud.JobID](), cloud.ActionNoop, cloud.NewID[cloud.NodeID]()
+	j.ID, j.Action, j.TargetNode = oldID(cloud.Now().Add(-ago)), cloud.ActionNoop, cloud.NewID[cloud.NodeID]()
 	j.Normalise()
 	inTx(t, c, func(tx *store.Tx) error { return tx.InsertJobs([]*cloud.Job{&j}) })
 	storetest.Exec(t, c.DB, fmt.Sprintf("UPDATE jobs SET finished_at = %d, segments = 1 WHERE id = '%s'", cloud.Now().Add(-ago), j.ID))
@@ -26,7 +32,6 @@ func oldJob(t *testing.T, c *Control, j cloud.Job, ago time.Duration) cloud.JobI
 
 func TestRetentionOfJobs(t *testing.T) {
 	eachCatalog(t, func(t *testing.T, c *Control) {
-		const day = 24 * time.Hour
 		keep := map[cloud.JobID]string{
 			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded}, day):                                         "young",
 			oldJob(t, c, cloud.Job{State: cloud.JobFailed, Retention: cloud.KeepFailures}, 2*time.Hour):     "young failure",
@@ -48,7 +53,7 @@ func TestRetentionOfJobs(t *testing.T) {
 			left[j.ID] = true
 		}
 		output := func(id cloud.JobID) bool {
-			rd, size, err := c.Blobs.OpenSegments(t.Context(), logKey(id), 0)
+			rd, size, err := c.Blobs.OpenSegments(t.Context(), logKey(id, 0), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +99,7 @@ func TestRetentionOfCredentials(t *testing.T) {
 				}
 				sessions[name] = s.ID
 			}
-			_, err := tx.ReserveIdempotent(u.ID, "young", "x")
+			_, err := tx.ReserveIdempotent(u.ID, "young", "x", c.ID)
 			return err
 		})
 		if err := c.retainOnce(t.Context()); err != nil {
@@ -111,7 +116,7 @@ func TestRetentionOfCredentials(t *testing.T) {
 					t.Errorf("token %s: %v", name, err)
 				}
 			}
-			if i, err := tx.ReserveIdempotent(u.ID, "young", "x"); err != nil || i == nil {
+			if i, err := tx.ReserveIdempotent(u.ID, "young", "x", c.ID); err != nil || i == nil {
 				t.Errorf("young idempotency key = %v, %v, want it kept", i, err)
 			}
 			return nil

@@ -12,7 +12,7 @@ import (
 
 // Run runs the controller's loops until ctx ends.
 func (c *Control) Run(ctx context.Context) error {
-	if err := c.arrive(ctx); err != nil {
+	if err := c.arrive(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	var wg sync.WaitGroup
@@ -21,7 +21,7 @@ func (c *Control) Run(ctx context.Context) error {
 	for _, loop := range []func(context.Context) error{
 		c.jobs.Run, c.ops.Run, c.heedOthers, c.numberEvents, c.watchNodes,
 		c.keepCredentials, c.fetchImages, c.clearLeftovers, c.retain, c.fireSchedules,
-		c.stayPresent, c.watchSoundness,
+		c.stayPresent, c.watchSoundness, c.rotateKeys,
 	} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil {

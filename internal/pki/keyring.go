@@ -3,8 +3,11 @@ package pki
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,52 +24,93 @@ import (
 // ErrSealed is wrapped by errors of Keyring.Open: the text cannot be opened with these keys.
 var ErrSealed = errors.New("sealed text cannot be opened")
 
-// Keyring seals the secrets of the store with versioned master keys from a file. The newest
-// version seals, every version opens. Its methods may be called concurrently.
+// Keyring seals the secrets of the store with versioned master keys from a file. Every version
+// opens; which one seals is the caller's to say, who knows whether all readers have it. Its
+// methods may be called concurrently.
 type Keyring struct {
 	path string
 
 	mu     sync.RWMutex
-	boxes  map[int]cipher.AEAD
+	boxes  map[int]box
 	newest int
 }
 
-// LoadKeyring reads the key file: lines "version:base64 of 32 bytes", # for comments. If there is
-// no file it makes one with mode 0600 and a new key, and says so: a caller whose store already
-// holds sealed text must then stop, because the right key file is missing.
-func LoadKeyring(path string) (k *Keyring, created bool, err error) {
-	k = &Keyring{path: path}
-	err = k.reload()
-	if errors.Is(err, fs.ErrNotExist) {
-		created = true
-		if err = createFile(path, []byte(keyFileHead+newKeyLine(1)), 0o600); errors.Is(err, fs.ErrExist) {
-			created, err = false, nil // another process was faster
-		}
-		if err == nil {
-			err = k.reload()
-		}
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("key file %s: %w", path, err)
-	}
-	return k, created, nil
+// box is one version of the master key.
+type box struct {
+	cipher.AEAD
+	id string
 }
 
-// Newest returns the version that seals.
+// OpenKeyring reads the key file: lines "version:base64 of 32 bytes", # for comments. The error
+// wraps fs.ErrNotExist if there is none.
+func OpenKeyring(path string) (*Keyring, error) {
+	k := &Keyring{path: path}
+	if err := k.Reload(); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// LoadKeyring is OpenKeyring, but if there is no file it makes one with mode 0600 and a new key,
+// and says so: it is for a store that holds no sealed text yet.
+func LoadKeyring(path string) (k *Keyring, created bool, err error) {
+	k, err = OpenKeyring(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, false, err
+	}
+	err = createFile(path, []byte(keyFileHead+newKeyLine(1)), 0o600)
+	created = err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) { // another process may have been faster
+		return nil, false, fmt.Errorf("key file %s: %w", path, err)
+	}
+	k, err = OpenKeyring(path)
+	return k, created, err
+}
+
+// Newest returns the newest version in the file.
 func (k *Keyring) Newest() int {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.newest
 }
 
-// Seal encrypts and authenticates plaintext with AES-256-GCM and returns "v<version>:<base64>".
-// The same additionalData must be given to Open: name the row and column, so that a sealed text
-// cannot be moved to another place.
-func (k *Keyring) Seal(plaintext, additionalData []byte) string {
+// ID returns the id of a version's key, "" if it is not there. It tells keys apart and nothing
+// about them.
+func (k *Keyring) ID(version int) string {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	sealed := k.boxes[k.newest].Seal(nil, nil, plaintext, additionalData)
-	return "v" + strconv.Itoa(k.newest) + ":" + base64.StdEncoding.EncodeToString(sealed)
+	return k.boxes[version].id
+}
+
+// IDs returns the ids of all keys.
+func (k *Keyring) IDs() []string {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	var ids []string
+	for _, version := range slices.Sorted(maps.Keys(k.boxes)) {
+		ids = append(ids, k.boxes[version].id)
+	}
+	return ids
+}
+
+// Seal encrypts and authenticates plaintext with AES-256-GCM under a version of the key and
+// returns "v<version>:<base64>". The same additionalData must be given to Open: name the row and
+// column, so that a sealed text cannot be moved to another place.
+func (k *Keyring) Seal(version int, plaintext, additionalData []byte) (string, error) {
+	b, err := k.box(version)
+	if err != nil {
+		return "", err
+	}
+	return "v" + strconv.Itoa(version) + ":" + base64.StdEncoding.EncodeToString(b.Seal(nil, nil, plaintext, additionalData)), nil
+}
+
+// SealedBy returns the version that sealed a text; 0 if it is no sealed text.
+func SealedBy(sealed string) int {
+	version, _, err := splitSealed(sealed)
+	if err != nil {
+		return 0
+	}
+	return version
 }
 
 // Open returns what was sealed. Errors wrap ErrSealed: the text is malformed, was changed, belongs
@@ -76,36 +120,40 @@ func (k *Keyring) Open(sealed string, additionalData []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	box, err := k.box(version)
+	b, err := k.box(version)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := box.Open(nil, nil, data, additionalData)
+	plain, err := b.Open(nil, nil, data, additionalData)
 	if err != nil {
 		return nil, fmt.Errorf("%w: it was changed or moved, or version %d in %s is another key", ErrSealed, version, k.path)
 	}
 	return plain, nil
 }
 
-// Stale tells whether sealed was made with an older version and should be sealed again.
-func (k *Keyring) Stale(sealed string) bool {
-	version, _, err := splitSealed(sealed)
-	return err == nil && version != k.Newest()
+// Check returns an error that says which key is needed if the key file is not the one that
+// belongs to what was sealed. id is that of the key that sealed it, "" if it is not known.
+func (k *Keyring) Check(sealed, id string, additionalData []byte) error {
+	version := SealedBy(sealed)
+	if has := k.ID(version); has != "" && id != "" && has != id {
+		return fmt.Errorf("%w: it needs master key %d with the id %s, and key %d in %s is another one (id %s)", ErrSealed, version, id, version, k.path, has)
+	}
+	_, err := k.Open(sealed, additionalData)
+	return err
 }
 
-// Rotate adds a new version to the key file, seals with it from now on and returns it. Old
-// versions stay until the operator removes their lines after everything was sealed again. Other
-// controllers read a copied file again when they meet a version that they do not know.
-func (k *Keyring) Rotate() (version int, err error) {
+// Add adds a new version to the key file and returns it. Nothing is sealed with it until a
+// caller asks for it; others that read the file know it after Reload.
+func (k *Keyring) Add() (version int, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if version, err = k.rotate(); err != nil {
+	if version, err = k.add(); err != nil {
 		return 0, fmt.Errorf("key file %s: %w", k.path, err)
 	}
 	return version, nil
 }
 
-func (k *Keyring) rotate() (int, error) {
+func (k *Keyring) add() (int, error) {
 	// Two processes that add the same version would lose one of the keys. The file itself is
 	// replaced, so the lock is on its folder.
 	dir, err := os.Open(filepath.Dir(k.path))
@@ -140,33 +188,34 @@ func (k *Keyring) rotate() (int, error) {
 }
 
 // box returns the cipher of a version, reading the file again if another process added it.
-func (k *Keyring) box(version int) (cipher.AEAD, error) {
+func (k *Keyring) box(version int) (box, error) {
 	for try := range 2 {
 		k.mu.RLock()
-		box, ok := k.boxes[version]
+		b, ok := k.boxes[version]
 		known := slices.Sorted(maps.Keys(k.boxes))
 		k.mu.RUnlock()
 		if ok {
-			return box, nil
+			return b, nil
 		}
 		if try > 0 {
-			return nil, fmt.Errorf("%w: it needs key version %d, and %s has %v: put that line back", ErrSealed, version, k.path, known)
+			return box{}, fmt.Errorf("%w: it needs master key %d, and %s has %v: put that line back", ErrSealed, version, k.path, known)
 		}
-		if err := k.reload(); err != nil {
-			return nil, fmt.Errorf("%w: key file %s: %w", ErrSealed, k.path, err)
+		if err := k.Reload(); err != nil {
+			return box{}, fmt.Errorf("%w: %w", ErrSealed, err)
 		}
 	}
-	return nil, ErrSealed
+	return box{}, ErrSealed
 }
 
-func (k *Keyring) reload() error {
+// Reload reads the key file again. With an error the keys are those from before.
+func (k *Keyring) Reload() error {
 	text, _, err := readKeys(k.path)
 	if err != nil {
-		return err
+		return fmt.Errorf("key file %s: %w", k.path, err)
 	}
 	boxes, newest, err := parseKeys(text)
 	if err != nil {
-		return err
+		return fmt.Errorf("key file %s: %w", k.path, err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -195,8 +244,15 @@ func newKeyLine(version int) string {
 	return strconv.Itoa(version) + ":" + base64.StdEncoding.EncodeToString(key) + "\n"
 }
 
-func parseKeys(text string) (boxes map[int]cipher.AEAD, newest int, err error) {
-	boxes = map[int]cipher.AEAD{}
+// keyID is short, as it only tells keys apart: a MAC, so that it helps nobody to guess the key.
+func keyID(key []byte) string {
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte("atoll master key id"))
+	return hex.EncodeToString(m.Sum(nil)[:8])
+}
+
+func parseKeys(text string) (boxes map[int]box, newest int, err error) {
+	boxes = map[int]box{}
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -210,16 +266,18 @@ func parseKeys(text string) (boxes map[int]cipher.AEAD, newest int, err error) {
 		if err != nil || err2 != nil || version < 1 || len(key) != 32 {
 			return nil, 0, fmt.Errorf("line %d: not VERSION:BASE64 with a version from 1 and a key of 32 bytes", n)
 		}
-		if boxes[version] != nil {
+		if boxes[version].AEAD != nil {
 			return nil, 0, fmt.Errorf("line %d: version %d is there twice", n, version)
 		}
 		block, err := aes.NewCipher(key)
 		if err != nil {
 			return nil, 0, err
 		}
-		if boxes[version], err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
 			return nil, 0, err
 		}
+		boxes[version] = box{aead, keyID(key)}
 		newest = max(newest, version)
 	}
 	if newest == 0 {

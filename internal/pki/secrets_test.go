@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,6 +139,46 @@ func TestPasswordsWaitForTheirTurn(t *testing.T) {
 	}
 }
 
+func seal(t *testing.T, k *Keyring, version int, plain, place string) string {
+	t.Helper()
+	text, err := k.Seal(version, []byte(plain), []byte(place))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestKeyringOfAnotherDatabase(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := OpenKeyring(dir + "/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("OpenKeyring without file = %v", err)
+	}
+	if _, err := os.Stat(dir + "/none"); err == nil {
+		t.Error("OpenKeyring made a file")
+	}
+	own, _, err := LoadKeyring(dir + "/own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _, err := LoadKeyring(dir + "/other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := seal(t, own, 1, "check", "place")
+	if err := own.Check(text, own.ID(1), []byte("place")); err != nil {
+		t.Error(err)
+	}
+	err = other.Check(text, own.ID(1), []byte("place"))
+	for _, want := range []string{own.ID(1), other.ID(1), dir + "/other"} {
+		if !errors.Is(err, ErrSealed) || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("Check with another key = %v, want %q in it", err, want)
+		}
+	}
+	if err := other.Check(text, "", []byte("place")); !errors.Is(err, ErrSealed) {
+		t.Errorf("Check without an id = %v", err)
+	}
+}
+
 func TestKeyring(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master.key")
 	k, created, err := LoadKeyring(path)
@@ -148,8 +189,8 @@ func TestKeyring(t *testing.T) {
 		t.Errorf("key file: %v, %v", info.Mode(), err)
 	}
 	here := []byte("ca/key")
-	v1 := k.Seal([]byte("secret"), here)
-	if !strings.HasPrefix(v1, "v1:") || v1 == k.Seal([]byte("secret"), here) {
+	v1 := seal(t, k, 1, "secret", "ca/key")
+	if SealedBy(v1) != 1 || v1 == seal(t, k, 1, "secret", "ca/key") {
 		t.Errorf("Seal = %q", v1)
 	}
 	second, created, err := LoadKeyring(path) // another process with the same file
@@ -157,13 +198,16 @@ func TestKeyring(t *testing.T) {
 		t.Fatalf("LoadKeyring again = created %v, %v", created, err)
 	}
 
-	version, err := k.Rotate()
-	if err != nil || version != 2 || k.Newest() != 2 {
-		t.Fatalf("Rotate = %d, %v", version, err)
+	version, err := k.Add()
+	if err != nil || version != 2 || k.Newest() != 2 || second.Newest() != 1 {
+		t.Fatalf("Add = %d, %v", version, err)
 	}
-	v2 := k.Seal([]byte("secret"), here)
-	if !k.Stale(v1) || k.Stale(v2) {
-		t.Error("Stale does not tell old from new")
+	v2 := seal(t, k, 2, "secret", "ca/key")
+	if SealedBy(v2) != 2 || SealedBy("secret") != 0 || len(k.IDs()) != 2 || k.ID(1) == k.ID(2) || k.ID(3) != "" {
+		t.Errorf("v2 = %.8q, ids %v", v2, k.IDs())
+	}
+	if _, err := k.Seal(3, []byte("secret"), here); !errors.Is(err, ErrSealed) {
+		t.Errorf("Seal with a version that is not there = %v", err)
 	}
 	for _, ring := range []*Keyring{k, second} {
 		for _, text := range []string{v1, v2} {
@@ -172,8 +216,8 @@ func TestKeyring(t *testing.T) {
 			}
 		}
 	}
-	if version, err := second.Rotate(); err != nil || version != 3 {
-		t.Errorf("Rotate by the other process = %d, %v", version, err)
+	if version, err := second.Add(); err != nil || version != 3 {
+		t.Errorf("Add by the other process = %d, %v", version, err)
 	}
 
 	flipped := []byte(v2)
@@ -186,7 +230,7 @@ func TestKeyring(t *testing.T) {
 		{"tampered", string(flipped), "ca/key", "changed or moved"},
 		{"moved to another place", v2, "totp/1", "changed or moved"},
 		{"other version", "v1" + v2[2:], "ca/key", "changed or moved"},
-		{"unknown version", "v9" + v2[2:], "ca/key", "needs key version 9"},
+		{"unknown version", "v9" + v2[2:], "ca/key", "needs master key 9"},
 		{"cut off", "v2:AAAA", "ca/key", "changed or moved"},
 		{"no version", "secret", "ca/key", "not of the form"},
 		{"empty", "", "ca/key", "not of the form"},
@@ -199,7 +243,7 @@ func TestKeyring(t *testing.T) {
 	}
 }
 
-func TestKeyringRotatesAtTheSameTime(t *testing.T) {
+func TestKeyringAddsAtTheSameTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master.key")
 	var wg sync.WaitGroup
 	sealed := make([]string, 8)
@@ -207,13 +251,14 @@ func TestKeyringRotatesAtTheSameTime(t *testing.T) {
 		wg.Go(func() {
 			k, _, err := LoadKeyring(path)
 			if err == nil {
-				_, err = k.Rotate()
+				_, err = k.Add()
+			}
+			if err == nil {
+				sealed[i], err = k.Seal(k.Newest(), []byte(fmt.Sprint(i)), nil)
 			}
 			if err != nil {
 				t.Error(err)
-				return
 			}
-			sealed[i] = k.Seal([]byte(fmt.Sprint(i)), nil)
 		})
 	}
 	wg.Wait()
@@ -264,7 +309,7 @@ func TestKeyringBadFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := k.Rotate(); err != nil || v != 2 {
-		t.Errorf("Rotate of a file without final newline = %d, %v", v, err)
+	if v, err := k.Add(); err != nil || v != 2 {
+		t.Errorf("Add to a file without final newline = %d, %v", v, err)
 	}
 }

@@ -204,27 +204,3 @@ func (tx *Tx) SetSegments(ref JobRef, n int64) error {
 	_, err := tx.exec("UPDATE jobs SET segments = ? WHERE id = ? AND token = ? AND segments < ?", n, ref.ID, ref.Token, n)
 	return err
 }
-
-// ExpiredJobs returns finished jobs that retention lets go, the oldest first:
-// class days before the first time, successes of class failures before the
-// second, and of class last all but the newest of their key.
-func (tx *Tx) ExpiredJobs(days, failures cloud.Time, limit int) ([]cloud.Job, error) {
-	return jobs.all(tx, `finished_at > 0 AND (
-			retention = 'days' AND finished_at < ? OR
-			retention = 'failures' AND (finished_at < ? OR state = 'succeeded' AND finished_at < ?) OR
-			retention = 'last' AND EXISTS (SELECT 1 FROM jobs n WHERE n.key = jobs.key AND n.id > jobs.id AND n.finished_at > 0))
-		ORDER BY id LIMIT ?`, days, days, failures, limit)
-}
-
-// DeleteJobs removes finished jobs.
-func (tx *Tx) DeleteJobs(ids []cloud.JobID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = string(id)
-	}
-	_, err := tx.exec("DELETE FROM jobs WHERE finished_at > 0 AND "+in("id", len(ids)), args...)
-	return err
-}

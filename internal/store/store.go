@@ -42,6 +42,7 @@ type DB struct {
 func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
 	db := &DB{url: url, id: rand.Text(), log: log, unlock: func() {}}
 	if err := db.connect(ctx, url); err != nil {
+		db.Close()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := db.migrate(ctx); err != nil {
@@ -85,8 +86,11 @@ func (db *DB) Close() error {
 	if db.commits != nil {
 		db.commits.close()
 	}
-	err := db.write.Close()
-	if db.read != db.write {
+	var err error
+	if db.write != nil { // what failed to open may have less
+		err = db.write.Close()
+	}
+	if db.read != nil && db.read != db.write {
 		err = errors.Join(err, db.read.Close())
 	}
 	db.unlock()
@@ -251,4 +255,19 @@ func ExecForTest(db *DB, query string) error {
 	}
 	_, err := db.write.Exec(query)
 	return err
+}
+
+// CountForTest counts a table's rows. The product never calls it.
+func CountForTest(tx *Tx, table string) (n int, err error) {
+	return n, tx.queryRow("SELECT count(*) FROM " + table).Scan(&n)
+}
+
+// EachSettingForTest goes over all settings. The product never calls it.
+func EachSettingForTest(tx *Tx, each func(key, value string)) error {
+	return tx.query(func(scan func(...any) error) error {
+		var key, value string
+		err := scan(&key, &value)
+		each(key, value)
+		return err
+	}, "SELECT key, value FROM settings")
 }

@@ -124,48 +124,6 @@ func (tx *Tx) HolderOf(node cloud.NodeID) (c cloud.ControllerID, advertise strin
 // Notify wakes the other controllers after the commit.
 func (tx *Tx) Notify() { tx.notify = !tx.d.sqlite }
 
-// Idempotent is a stored answer to a POST with an Idempotency-Key.
-type Idempotent struct {
-	RequestHash string
-	Status      int64
-	Body        string
-}
-
-// ReserveIdempotent records that a request with the key is under way. It returns
-// the row of an earlier one instead, if there is one: with Status 0 that one has
-// not ended.
-func (tx *Tx) ReserveIdempotent(user cloud.UserID, key, requestHash string) (*Idempotent, error) {
-	now, err := tx.Now()
-	if err != nil {
-		return nil, err
-	}
-	n, err := tx.exec(`INSERT INTO idempotency_keys (user_id, key, request_hash, status, body, created_at) VALUES (?, ?, ?, 0, '', ?)
-		ON CONFLICT DO NOTHING`, user, key, requestHash, now)
-	if err != nil || n == 1 {
-		return nil, err
-	}
-	var i Idempotent
-	err = tx.queryRow("SELECT request_hash, status, body FROM idempotency_keys WHERE user_id = ? AND key = ?", user, key).Scan(&i.RequestHash, &i.Status, &i.Body)
-	return &i, tx.d.translate(err)
-}
-
-// FinishIdempotent stores the answer; status 0 forgets the key, so that a
-// request that failed may be sent again.
-func (tx *Tx) FinishIdempotent(user cloud.UserID, key string, status int64, body string) error {
-	if status == 0 {
-		_, err := tx.exec("DELETE FROM idempotency_keys WHERE user_id = ? AND key = ?", user, key)
-		return err
-	}
-	_, err := tx.exec("UPDATE idempotency_keys SET status = ?, body = ? WHERE user_id = ? AND key = ?", status, body, user, key)
-	return err
-}
-
-// ForgetIdempotent removes keys older than the time.
-func (tx *Tx) ForgetIdempotent(before cloud.Time) error {
-	_, err := tx.exec("DELETE FROM idempotency_keys WHERE created_at < ?", before)
-	return err
-}
-
 // Stuck is an object in a transitional state without a live operation.
 type Stuck struct {
 	Kind  cloud.Kind

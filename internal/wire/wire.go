@@ -58,7 +58,8 @@ type Exchange struct {
 	Simulated bool       `json:"simulated,omitempty"`
 }
 
-// JobRef names one lease of a job.
+// JobRef names one lease of a job. Token counts its leases: it is the number of
+// the attempt, 1 for the first.
 type JobRef struct {
 	ID    cloud.JobID `json:"id"`
 	Token int64       `json:"token"`
@@ -99,6 +100,8 @@ type LogLine struct {
 	At    time.Time `json:"at"`
 	Level int       `json:"level"` // JumpScale levels 1 to 9; 5 for plain lines
 	Text  string    `json:"text"`
+	// Attempt is the number of the attempt that wrote it, from the second one on.
+	Attempt int64 `json:"attempt,omitempty"`
 }
 
 // Usage is the growth of one counter of one machine since the last report.
@@ -106,6 +109,14 @@ type Usage struct {
 	Machine cloud.MachineID `json:"machine"`
 	Counter string          `json:"counter"` // rx_bytes, tx_bytes, read_bytes, write_bytes
 	Delta   int64           `json:"delta"`
+}
+
+// Repeated returns the number of the attempt for LogLine: 0 for the first.
+func (r JobRef) Repeated() int64 {
+	if r.Token <= 1 {
+		return 0
+	}
+	return r.Token
 }
 
 // Inventory is what a node has.
