@@ -175,6 +175,9 @@ func (c *controller) close() {
 			l.Close()
 		}
 	}
+	if c.control != nil {
+		c.control.Settle()
+	}
 	if c.blobs != nil {
 		c.blobs.Close()
 	}

@@ -56,6 +56,7 @@ type Control struct {
 	inst    *installation
 	auth    *credentials
 	images  imageBodies
+	onces   onces
 	cleared chan struct{} // leftovers may be looked at again
 	// resolver finds the addresses of images' sources; nil is the system's.
 	resolver *net.Resolver
@@ -110,7 +111,7 @@ type Request struct {
 	DryRun bool
 	// IfMatch is the version that a change was made from; 0 for any.
 	IfMatch int64
-	once    string // Idempotency-Key
+	once    once
 }
 
 // System is the request of the controller itself: first start, loops, CLI on

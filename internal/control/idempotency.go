@@ -3,7 +3,8 @@ package control
 import (
 	"cmp"
 	"context"
-	"slices"
+	"crypto/rand"
+	"sync"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
@@ -18,81 +19,97 @@ type Answer struct {
 	Body   string
 }
 
-// BeginOnce records that the caller's request with the key is under way, and has
-// its changes recorded with it. It returns the answer instead if an earlier one
-// with the key was answered. One whose controller was killed is begun anew if it
-// had changed nothing. Errors: Conflict while the earlier one is under way, or if
-// it was done and its answer is lost; Invalid if it was another request (hash is
-// of all that makes a request the same).
+// once is the Idempotency-Key of a request; the zero value is none. The id is this
+// request's own: callers choose request ids, and may choose one twice.
+type once struct{ key, hash, id string }
+
+// onces are the answers of this controller that are on their way into the store.
+// A key is recorded in the same transaction as the change that it is for: what a
+// killed controller had begun and not committed leaves nothing.
+type onces struct {
+	mu     sync.Mutex
+	ending map[string]store.Idempotent // by user and key
+	wait   sync.WaitGroup
+}
+
+// find returns the earlier request with the key, nil if there is none.
+func (o *onces) find(tx *store.Tx, user cloud.UserID, key string) (*store.Idempotent, error) {
+	o.mu.Lock()
+	ending, ok := o.ending[string(user)+key]
+	o.mu.Unlock()
+	if ok {
+		return &ending, nil
+	}
+	return tx.Idempotent(user, key)
+}
+
+// BeginOnce has the request's change recorded with the key. It returns the answer
+// instead if an earlier request with the key was answered. Errors: Conflict if it
+// was done and its answer is not known (yet); Invalid if it was another request
+// (hash is of all that makes a request the same). Of two with one key at the same
+// time, the change of the slower one is a Conflict.
 func (c *Control) BeginOnce(ctx context.Context, r *Request, key, hash string) (*Answer, error) {
 	if key == "" || len(key) > MaxIdempotencyKey {
 		return nil, cloud.FieldErrorf("Idempotency-Key", "must have 1 to %d characters", MaxIdempotencyKey)
 	}
 	var before *store.Idempotent
-	var live bool
-	err := c.DB.Update(ctx, func(tx *store.Tx) (err error) {
-		before, err = tx.ReserveIdempotent(r.User.ID, key, hash, c.ID)
-		if err != nil || before == nil || before.RequestHash != hash || before.Status > store.IdempotentMade {
-			return err
-		}
-		if live, err = c.lives(tx, before.Owner); err != nil || live || before.Status == store.IdempotentMade {
-			return err
-		}
-		live, err = tx.TakeIdempotent(r.User.ID, key, before.Owner, c.ID)
-		if live { // it is this one's now; else another controller was faster
-			before = nil
-		}
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		before, err = c.onces.find(tx, r.User.ID, key)
 		return err
 	})
 	switch {
 	case err != nil:
 		return nil, err
 	case before == nil:
-		r.once = key
+		r.once = once{key, hash, rand.Text()}
 		return nil, nil
 	case before.RequestHash != hash:
 		return nil, cloud.FieldErrorf("Idempotency-Key", "was used for another request; use a fresh key for each")
-	case before.Status > store.IdempotentMade:
+	case before.Status != store.IdempotentMade:
 		return &Answer{int(before.Status), before.Body}, nil
-	case before.Status == store.IdempotentMade && !live:
-		return nil, cloud.Errorf(cloud.Conflict, "the request with this Idempotency-Key was begun and not answered; look at what it made before you send it with a fresh key: %s", cmp.Or(before.Body, "this is not known"))
 	}
-	return nil, cloud.Errorf(cloud.Conflict, "the request with this Idempotency-Key is under way; ask again when it has ended")
+	return nil, cloud.Errorf(cloud.Conflict, "the request with this Idempotency-Key was done, and its answer is not known; ask again in a moment, "+
+		"or look at what it made before you send it with a fresh key: %s", cmp.Or(before.Body, "this is not known"))
 }
 
-// EndOnce keeps the answer for the next request with the key. Status 0 forgets
-// the key, so that a request that failed may be sent again, unless it had made
-// something.
-func (c *Control) EndOnce(ctx context.Context, r *Request, key string, a Answer) error {
-	return c.DB.Update(ctx, func(tx *store.Tx) error {
-		return tx.FinishIdempotent(r.User.ID, key, c.ID, int64(a.Status), a.Body)
+// EndOnce keeps the answer of a request that succeeded for the next one with the
+// key. It does not wait for the store.
+func (c *Control) EndOnce(ctx context.Context, r *Request, a Answer) {
+	id := string(r.User.ID) + r.once.key
+	o := &c.onces
+	o.mu.Lock()
+	if o.ending == nil {
+		o.ending = map[string]store.Idempotent{}
+	}
+	o.ending[id] = store.Idempotent{RequestHash: r.once.hash, Status: int64(a.Status), Body: a.Body}
+	o.mu.Unlock()
+	o.wait.Go(func() {
+		err := c.DB.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+			return tx.FinishIdempotent(r.User.ID, r.once.key, r.once.hash, r.once.id, int64(a.Status), a.Body)
+		})
+		if err != nil {
+			c.Log.Error("keep the answer to an Idempotency-Key", "request_id", r.ID, "err", err)
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.ending, id)
 	})
 }
 
+// Settle waits until all answers are stored. It is called when nobody sends
+// requests any more, before the store is closed.
+func (c *Control) Settle() { c.onces.wait.Wait() }
+
 // markOnce records with the change of a request with an Idempotency-Key that it
-// was made. A controller that slept until another one took the request over
-// changes nothing.
+// was made.
 func (ch *change) markOnce() error {
-	if ch.r.once == "" {
+	o := ch.r.once
+	if o.key == "" {
 		return nil
 	}
-	mine, err := ch.MarkIdempotent(ch.r.User.ID, ch.r.once, ch.c.ID, ch.made)
-	if err == nil && !mine {
-		err = cloud.Errorf(cloud.Conflict, "another controller does the request with this Idempotency-Key now; ask again when it has ended")
+	first, err := ch.MarkIdempotent(ch.r.User.ID, o.key, o.hash, o.id, ch.made)
+	if err == nil && !first {
+		err = cloud.Errorf(cloud.Conflict, "another request with this Idempotency-Key was done at the same time; ask again for its answer")
 	}
 	return err
-}
-
-// lives reports whether a controller may still be at work. SQLite's file has one
-// controller.
-func (c *Control) lives(tx *store.Tx, id cloud.ControllerID) (bool, error) {
-	if id == c.ID || !c.DB.Shared() {
-		return id == c.ID, nil
-	}
-	now, err := tx.Now()
-	if err != nil {
-		return false, err
-	}
-	list, err := tx.ControllersSince(now.Add(-absentAfter))
-	return slices.Contains(list, id), err
 }

@@ -2,10 +2,10 @@ package control
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"atoll/internal/cloud"
-	"atoll/internal/store"
 )
 
 // second returns another controller on the store of the first.
@@ -20,76 +20,93 @@ func second(t *testing.T, c *Control) *Control {
 	return other
 }
 
-func TestOnceOfAKilledController(t *testing.T) {
+func TestOnceAcrossControllers(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		next := second(t, w.Control)
 		ctx := t.Context()
-		req := func() *Request { r := *w.root; r.User = &cloud.User{ID: "u", Role: cloud.InstallationAdmin}; return &r }
+		t.Cleanup(func() { w.Settle(); next.Settle() })
 		begin := func(c *Control, key string) (*Request, *Answer, error) {
-			r := req()
-			a, err := c.BeginOnce(ctx, r, key, "hash")
-			return r, a, err
+			r := *w.root
+			r.User = &cloud.User{ID: "u", Role: cloud.InstallationAdmin}
+			a, err := c.BeginOnce(ctx, &r, key, "hash")
+			return &r, a, err
 		}
 		create := func(c *Control, r *Request, name string) error {
 			return c.CreateLocation(ctx, r, &cloud.Location{Name: name})
 		}
-		seen := func() {
-			t.Helper()
-			inTx(t, w.Control, func(tx *store.Tx) error { return tx.SeenController(w.ID, "") })
-		}
 
-		// It was killed before it changed anything: the next one does it. If it was
-		// only frozen and wakes, it changes nothing.
-		seen()
+		// One was killed, or froze, before it changed anything: the next one does it,
+		// and should the first wake, it changes nothing.
 		frozen, a, err := begin(w.Control, "k1")
 		if err != nil || a != nil {
 			t.Fatalf("first = %v, %v", a, err)
 		}
-		_, _, err = begin(w.Control, "k1")
-		w.fails("the same at the same controller", err, cloud.Conflict)
-		if next.DB.Shared() {
-			_, _, err = begin(next, "k1")
-			w.fails("the same while the controller lives", err, cloud.Conflict)
-			w.exec("DELETE FROM controllers")
-		}
 		r, a, err := begin(next, "k1")
 		if err != nil || a != nil {
-			t.Fatalf("taken over = %v, %v", a, err)
+			t.Fatalf("second = %v, %v", a, err)
 		}
-		w.fails("the frozen one's change", create(w.Control, frozen, "frozen"), cloud.Conflict)
 		w.ok(create(next, r, "one"))
-		w.ok(w.EndOnce(ctx, frozen, "k1", Answer{201, "frozen"}))
-		w.ok(next.EndOnce(ctx, r, "k1", Answer{201, "one"}))
+		w.fails("the frozen one's change", create(w.Control, frozen, "frozen"), cloud.Conflict)
+		next.EndOnce(ctx, r, Answer{201, "one"})
 		if _, a, err = begin(next, "k1"); err != nil || a == nil || a.Body != "one" {
-			t.Fatalf("answer = %+v, %v", a, err)
+			t.Errorf("answer on its way = %+v, %v", a, err)
 		}
+		next.Settle()
+		if _, a, err = begin(w.Control, "k1"); err != nil || a == nil || a.Body != "one" {
+			t.Errorf("stored answer = %+v, %v", a, err)
+		}
+		r2 := *r
+		_, err = next.BeginOnce(ctx, &r2, "k1", "other hash")
+		w.fails("another request", err, cloud.Invalid)
 
-		// It was killed between its change and its answer: nobody does it twice.
-		seen()
+		// One was killed between its change and its answer: nobody does it twice.
 		r, _, err = begin(w.Control, "k2")
 		w.ok(err)
 		w.ok(create(w.Control, r, "two"))
-		w.exec("DELETE FROM controllers")
+		w.ok(create(w.Control, r, "two-and-a-half")) // one request may make several
 		_, _, err = begin(next, "k2")
 		w.fails("a request that was done", err, cloud.Conflict)
 		if !strings.Contains(err.Error(), "location.create two") {
 			t.Errorf("%v does not say what was made", err)
 		}
 
-		// It failed after a change.
+		// It failed before it changed anything: it may be sent again.
 		r, _, err = begin(w.Control, "k3")
 		w.ok(err)
-		w.ok(create(w.Control, r, "three"))
-		w.ok(w.EndOnce(ctx, r, "k3", Answer{}))
-		_, _, err = begin(w.Control, "k3")
-		w.fails("a request that was done in part", err, cloud.Conflict)
+		w.fails("a name that is taken", create(w.Control, r, "one"), cloud.Conflict)
+		if _, a, err = begin(next, "k3"); err != nil || a != nil {
+			t.Errorf("after a failure = %v, %v", a, err)
+		}
+	})
+}
 
-		// It failed before: it may be sent again.
-		r, _, err = begin(w.Control, "k4")
-		w.ok(err)
-		w.ok(w.EndOnce(ctx, r, "k4", Answer{}))
-		if _, a, err = begin(next, "k4"); err != nil || a != nil {
-			t.Fatalf("after a failure = %v, %v", a, err)
+func TestOnceAtTheSameTime(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		next := second(t, w.Control)
+		var wg sync.WaitGroup
+		errs := make([]error, 8)
+		for i := range errs {
+			c := []*Control{w.Control, next}[i%2]
+			r := *w.root
+			r.User = &cloud.User{ID: "u", Role: cloud.InstallationAdmin}
+			if _, err := c.BeginOnce(t.Context(), &r, "k", "hash"); err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() {
+				errs[i] = c.CreateLocation(t.Context(), &r, &cloud.Location{Name: "same-" + string(rune('a'+i))})
+			})
+		}
+		wg.Wait()
+		made := 0
+		for _, err := range errs {
+			if err == nil {
+				made++
+				continue
+			}
+			w.fails("the slower one", err, cloud.Conflict)
+		}
+		if made != 1 {
+			t.Errorf("%d of 8 requests with one key were done", made)
 		}
 	})
 }

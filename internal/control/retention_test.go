@@ -99,8 +99,7 @@ func TestRetentionOfCredentials(t *testing.T) {
 				}
 				sessions[name] = s.ID
 			}
-			_, err := tx.ReserveIdempotent(u.ID, "young", "x", c.ID)
-			return err
+			return tx.FinishIdempotent(u.ID, "young", "x", "r", 201, "")
 		})
 		if err := c.retainOnce(t.Context()); err != nil {
 			t.Fatal(err)
@@ -116,7 +115,7 @@ func TestRetentionOfCredentials(t *testing.T) {
 					t.Errorf("token %s: %v", name, err)
 				}
 			}
-			if i, err := tx.ReserveIdempotent(u.ID, "young", "x", c.ID); err != nil || i == nil {
+			if i, err := tx.Idempotent(u.ID, "young"); err != nil || i == nil {
 				t.Errorf("young idempotency key = %v, %v, want it kept", i, err)
 			}
 			return nil

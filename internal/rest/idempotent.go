@@ -2,7 +2,6 @@ package rest
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -47,7 +46,7 @@ func (s *Server) once(next http.Handler) http.Handler {
 		case before != nil:
 			s.repeat(w, r, before)
 		default:
-			s.keep(w, r, key, next)
+			s.keep(w, r, next)
 		}
 	})
 }
@@ -94,24 +93,20 @@ func (t *tee) Write(p []byte) (int, error) {
 	return t.recorder.Write(p)
 }
 
-// keep does the request and stores its answer. Only success is stored: what
+// keep does the request and has its answer stored. Only success is stored: what
 // failed may be sent again.
-func (s *Server) keep(w http.ResponseWriter, r *http.Request, key string, next http.Handler) {
+func (s *Server) keep(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	t := &tee{recorder: recorder{ResponseWriter: w}}
 	c := callOf(r.Context())
 	defer func() {
-		a := control.Answer{}
-		if t.status >= 200 && t.status < 300 {
-			a.Status = t.status
-			if !c.secret {
-				a.Body = t.copy.String()
-			}
+		if t.status < 200 || t.status >= 300 {
+			return
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
-		defer cancel()
-		if err := s.control.EndOnce(ctx, c.request, key, a); err != nil {
-			s.Log.Error("keep the answer to an Idempotency-Key", "request_id", c.id, "err", err)
+		a := control.Answer{Status: t.status}
+		if !c.secret {
+			a.Body = t.copy.String()
 		}
+		s.control.EndOnce(r.Context(), c.request, a)
 	}()
 	next.ServeHTTP(t, r)
 }

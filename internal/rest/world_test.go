@@ -59,6 +59,7 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 	w.server = httptest.NewServer(s)
 	t.Cleanup(func() {
 		w.server.Close()
+		w.control.Settle()
 		cancel()
 		<-done
 		blobs.Close()

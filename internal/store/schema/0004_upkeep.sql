@@ -1,7 +1,6 @@
 -- +goose Up
--- Idempotency keys belong to the controller that does the request, so that those
--- of one that was killed are taken over. Of older ones nobody knows whether they
--- were done.
+-- The request that an idempotency key is for. Keys are recorded with what they
+-- are for; of older ones that were not answered nobody knows whether they were done.
 ALTER TABLE idempotency_keys ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 UPDATE idempotency_keys SET status = 1 WHERE status = 0;
 
