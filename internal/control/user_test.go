@@ -9,6 +9,7 @@ import (
 )
 
 func TestUserRights(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		root, olga, bob, eve := w.user("root", cloud.InstallationAdmin), w.user("olga", cloud.InstallationOperator), w.user("bob", ""), w.user("eve", "")
@@ -65,6 +66,7 @@ func TestUserRights(t *testing.T) {
 }
 
 func TestLastAdminStays(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.user("root", cloud.InstallationAdmin)
@@ -106,6 +108,7 @@ func TestLastAdminStays(t *testing.T) {
 }
 
 func TestServiceAccounts(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a, b := w.account("acme"), w.account("other")
