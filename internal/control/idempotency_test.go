@@ -21,6 +21,7 @@ func second(t *testing.T, c *Control) *Control {
 }
 
 func TestOnceOfAKilledController(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		next := second(t, w.Control)
 		ctx := t.Context()

@@ -72,6 +72,7 @@ func TestSchedulePauseAndResume(t *testing.T) {
 }
 
 func TestScheduleUpdate(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		_, tenant := newTenant(t, c, "acme")

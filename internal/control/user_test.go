@@ -168,6 +168,7 @@ func TestServiceAccounts(t *testing.T) {
 }
 
 func TestRenameUser(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		ada, bob, op, adm := w.user("ada", ""), w.user("bob", ""), w.user("op", cloud.InstallationOperator), w.user("adm", cloud.InstallationAdmin)

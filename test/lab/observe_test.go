@@ -70,6 +70,7 @@ func (l *Lab) age(m *cloud.Machine) {
 }
 
 func TestRunStrategyAnswersWhatIsFound(t *testing.T) {
+	t.Parallel()
 	off := func(n *Node, m *cloud.Machine) error { return n.Sim.GuestOff(m.ID) }
 	crash := func(n *Node, m *cloud.Machine) error { return n.Sim.GuestCrash(m.ID) }
 	for _, tt := range []struct {
@@ -133,6 +134,7 @@ func (l *Lab) running(m *cloud.Machine, want bool) {
 }
 
 func TestHostReboot(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 1, sim.Config{})
 		l.image("disk")
@@ -162,6 +164,7 @@ func TestHostReboot(t *testing.T) {
 }
 
 func TestMachineThatShouldBeOff(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	l.create("web-1")
@@ -199,6 +202,7 @@ func (l *Lab) startOnNode(n *Node, m *cloud.Machine) {
 }
 
 func TestUnknownMachineIsCleared(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	n := l.Node("sim-1")
 	s, disk, stranger := n.Sim.SAL(), cloud.NewID[cloud.DiskID](), cloud.NewID[cloud.MachineID]()
@@ -232,6 +236,7 @@ func TestUnknownMachineIsCleared(t *testing.T) {
 }
 
 func TestGuestThatGoesOffAtOnceIsSeen(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.createWith("web-1", cloud.RunManual)
@@ -257,6 +262,7 @@ func (l *Lab) silent(name string) *cloud.Node {
 }
 
 func TestNodeOfflineAndBack(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 1, sim.Config{})
 		l.image("disk")
@@ -285,6 +291,7 @@ func TestNodeOfflineAndBack(t *testing.T) {
 }
 
 func TestMachineThatWentOffWhileItsNodeWasAway(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.createWith("web-1", cloud.RunAlways)
@@ -302,6 +309,7 @@ func TestMachineThatWentOffWhileItsNodeWasAway(t *testing.T) {
 }
 
 func TestCapacityComesFromFacts(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	n := l.WaitNode("sim-1", cloud.NodeOnline)
 	limits := func() map[cloud.Resource]int64 {
@@ -352,6 +360,7 @@ func (l *Lab) reasons(in control.NewMachine) (map[string]string, error) {
 }
 
 func TestPlacementIsExplained(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 5, sim.Config{})
 	l.image("disk")
 	other := &cloud.Location{Name: "elsewhere"}
@@ -398,6 +407,7 @@ func TestPlacementIsExplained(t *testing.T) {
 }
 
 func TestRunningQuotaIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.create("web-1")
