@@ -481,15 +481,12 @@ func TestLongAnswersAreParted(t *testing.T) {
 			jobs[i].Args = args
 		}
 		r.add(jobs...)
-		lost := a.say().answer()
+		a.say().answer() // it never reaches the agent
 		var got []cloud.JobID
 		for len(got) < len(jobs) {
 			answer := a.ask()
 			if b, err := json.Marshal(answer); err != nil || len(b) > wire.MaxExchangeBody {
 				t.Fatalf("an answer has %d bytes, %v; want at most %d", len(b), err, wire.MaxExchangeBody)
-			}
-			if len(got) == 0 && !slices.Equal(refs(answer.Jobs), refs(lost.Jobs)) {
-				t.Error("the first answer is not that which was lost")
 			}
 			got = append(got, refs(answer.Jobs)...)
 		}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,22 +218,22 @@ func TestUnknownMachineIsCleared(t *testing.T) {
 	}
 	n.Stop() // an agent looks when it starts
 	l.Restart(n)
-	var left []cloud.Leftover
-	l.Until("there is a leftover", func() bool {
-		left, _, err = l.Control.Leftovers(t.Context(), l.Admin, control.Query{Visible: store.Everything})
-		return err == nil && len(left) > 0
+	l.Until("the machine is gone, and on record as cleared", func() bool {
+		machines, err := s.Machines.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, _, err := l.Control.EventsAfter(t.Context(), l.Admin, 0, control.EventFilter{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(machines) == 0 && slices.ContainsFunc(events, func(e cloud.Event) bool {
+			return e.Action == "leftover.cleared" && e.SubjectName == "machine "+string(stranger)
+		})
 	})
-	if left[0].Kind != cloud.LeftoverMachine || left[0].ObjectID != string(stranger) || left[0].Epoch != 3 {
-		t.Errorf("leftover = %+v", left[0])
+	if left, _, err := l.Control.Leftovers(t.Context(), l.Admin, control.Query{Visible: store.Everything}); err != nil || len(left) > 0 {
+		t.Errorf("leftovers = %+v, %v, want none", left, err)
 	}
-	l.Until("the machine is gone", func() bool {
-		list, err := s.Machines.List(t.Context())
-		return err == nil && len(list) == 0
-	})
-	l.Until("the leftover is gone", func() bool {
-		left, _, err = l.Control.Leftovers(t.Context(), l.Admin, control.Query{Visible: store.Everything})
-		return err == nil && len(left) == 0
-	})
 }
 
 func TestGuestThatGoesOffAtOnceIsSeen(t *testing.T) {
