@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +67,7 @@ func readToken(file string) (string, error) {
 func requireToken(file string) (string, error) {
 	token, err := readToken(file)
 	if err == nil && token == "" {
-		err = fmt.Errorf("token-file: is required: a file with the token of 'atoll node token create'")
+		err = cloud.FieldErrorf("token-file", "is required: a file with the token of 'atoll node token create'")
 	}
 	return token, err
 }

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"atoll/client"
 	"atoll/internal/cli"
+	"atoll/internal/cloud"
 	"atoll/internal/sal/host"
 )
 
@@ -27,10 +30,28 @@ func main() {
 	root := cli.New(cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Version: version,
 	})
-	root.AddCommand(upCommand(), serverCommand(), agentCommand(), simCommand())
+	root.AddCommand(coded(upCommand()), coded(serverCommand()), coded(agentCommand()), coded(simCommand()))
 	code := cli.Execute(ctx, root)
 	stop()
 	os.Exit(code)
+}
+
+// coded gives the errors of a command that is no client the codes of those that
+// the API answers with, so that they have the same exit codes.
+func coded(cmd *cobra.Command) *cobra.Command {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			err := run(cmd, args)
+			if e := new(cloud.Error); errors.As(err, &e) {
+				return &client.Error{Code: string(e.Kind), Message: err.Error()}
+			}
+			return err
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		coded(sub)
+	}
+	return cmd
 }
 
 // newLog writes to standard error: one line a record, JSON when it is no terminal's.
@@ -40,4 +61,11 @@ func newLog(cmd *cobra.Command) *slog.Logger {
 		level = slog.LevelDebug
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// must is for what only a wrong program does: a flag that does not exist.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

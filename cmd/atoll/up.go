@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -128,9 +127,6 @@ func serverCommand() *cobra.Command {
 		Short: "Run a controller",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				return fmt.Errorf("config: is required; deploy/server.yaml is an example")
-			}
 			cfg, err := readConfig(file)
 			if err != nil {
 				return err
@@ -143,7 +139,8 @@ func serverCommand() *cobra.Command {
 			return c.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML); deploy/server.yaml is an example")
+	must(cmd.MarkFlagRequired("config"))
 	cmd.PersistentFlags().Bool("debug", false, "log more")
 	cmd.AddCommand(backupCommand(), restoreCommand(), rotateKeyCommand())
 	return cmd

@@ -32,10 +32,10 @@ func builtin() map[string]action {
 		wire.ActionImageEnsure:   {run: imageEnsure},
 		wire.ActionVolumeEnsure:  {run: with(volumes, sal.Volumes.Ensure)},
 		wire.ActionVolumeDelete:  {run: with(volumes, volumeDelete)},
-		wire.ActionMachineStart:  {run: with(machines, sal.Machines.Start), changes: true},
+		wire.ActionMachineStart:  {run: counted(with(machines, sal.Machines.Start)), changes: true},
 		wire.ActionMachineStop:   {run: with(machines, sal.Machines.Stop), changes: true},
 		wire.ActionMachineReboot: {run: with(machines, sal.Machines.Reboot), changes: true},
-		wire.ActionMachineDelete: {run: with(anyMachines, sal.Machines.Delete), changes: true},
+		wire.ActionMachineDelete: {run: counted(with(anyMachines, sal.Machines.Delete)), changes: true},
 		wire.ActionNetworkEnsure: {run: with(networks, sal.Networks.Ensure)},
 		wire.ActionNetworkDelete: {run: with(networks, sal.Networks.Delete)},
 	}
@@ -66,6 +66,14 @@ func anyMachines(a *Agent) (sal.Machines, error) {
 		return nil, a.computeErr()
 	}
 	return m, nil
+}
+
+// counted reads what the machines moved before a driver forgets a machine's run.
+func counted(run func(context.Context, *Job) (any, error)) func(context.Context, *Job) (any, error) {
+	return func(ctx context.Context, j *Job) (any, error) {
+		j.agent.readUsage(ctx)
+		return run(ctx, j)
+	}
 }
 
 func volumes(a *Agent) (sal.Volumes, error) {

@@ -22,6 +22,10 @@ type hostState struct {
 	listSent  bool
 	listAt    time.Time
 	watching  bool
+	usage     []wire.Usage
+	usageNo   int
+	usageSent bool
+	usageAt   time.Time
 
 	accelerator string
 	noCompute   error // why the node cannot run machines
@@ -32,6 +36,7 @@ type hostState struct {
 const (
 	factsEvery     = 5 * time.Minute
 	inventoryEvery = time.Minute
+	usageEvery     = 5 * time.Minute
 	probeTimeout   = time.Minute
 	readTimeout    = 10 * time.Second
 	// readWait is how long an exchange waits for what is read anew.
@@ -120,13 +125,20 @@ func (a *Agent) refresh(first bool) {
 	if list {
 		a.host.listAt = now
 	}
-	start := (facts || list) && !a.closed
+	usage := now.Sub(a.host.usageAt) >= usageEvery
+	if usage {
+		a.host.usageAt = now
+	}
+	start := (facts || list || usage) && !a.closed
 	done := make(chan struct{})
 	if start {
 		a.wg.Go(func() {
 			defer close(done)
 			if list {
 				a.readInventory(a.work)
+			}
+			if usage {
+				a.readUsage(a.work)
 			}
 			if facts {
 				a.readFacts(a.work)
@@ -200,6 +212,30 @@ func (a *Agent) readInventory(ctx context.Context) {
 	h.inventory, h.listSent = &wire.Inventory{At: cloud.Now(), Machines: list}, false
 	h.listNo++
 	a.say()
+}
+
+// readUsage reads what the node's machines moved; it goes with the next exchange
+// if anything did.
+func (a *Agent) readUsage(ctx context.Context) {
+	m := a.cfg.Node.Machines
+	if m == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	list, err := m.Usage(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Error("read what the machines of this node moved", "err", err)
+		}
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if h := &a.host; !slices.Equal(h.usage, list) {
+		h.usage, h.usageSent = list, false
+		h.usageNo++
+	}
 }
 
 // watch reads the inventory when a machine changed, as long as there are machines.

@@ -16,8 +16,10 @@ type sent struct {
 	logs      []wire.LogChunk
 	facts     bool
 	inventory bool
-	factsNo   int // which facts and inventory
+	usage     bool
+	factsNo   int // which facts, inventory and usage
 	listNo    int
+	usageNo   int
 }
 
 // compose makes the next exchange.
@@ -43,6 +45,9 @@ func (a *Agent) compose() (*wire.Exchange, *sent) {
 	}
 	if h.inventory != nil && !h.listSent {
 		x.Inventory, s.inventory, s.listNo = h.inventory, true, h.listNo
+	}
+	if len(h.usage) > 0 && !h.usageSent {
+		x.Usage, s.usage, s.usageNo = h.usage, true, h.usageNo
 	}
 	s.results = a.takeResults(chunks)
 	x.Results = make([]wire.Result, len(s.results))
@@ -113,6 +118,7 @@ func (a *Agent) settle(s *sent, taken bool) {
 	if taken {
 		h.factsSent = h.factsSent || s.facts && s.factsNo == h.factsNo
 		h.listSent = h.listSent || s.inventory && s.listNo == h.listNo
+		h.usageSent = h.usageSent || s.usage && s.usageNo == h.usageNo
 	}
 	var again []*kept
 	for _, k := range s.results {

@@ -65,7 +65,8 @@ const RunAsRoot = "root"
 
 // Limits of one job.
 const (
-	MaxJobArgs        = 64 << 10
+	MaxJobArgs        = 64 << 10 // of what people ask for
+	MaxStepArgs       = 1 << 20  // of an operation's step: a machine's user data, the ports of a network
 	MaxInlineResult   = 4 << 10
 	MaxJobOutput      = 64 << 20 // bytes of output kept; more is counted and dropped
 	DefaultJobTimeout = 10 * time.Minute
@@ -159,8 +160,8 @@ func (j *Job) Validate() error {
 		return FieldErrorf("role", "give a node or a role, not both")
 	case j.TargetRole != "" && !slices.Contains(Roles, j.TargetRole):
 		return FieldErrorf("role", "%q is no role; the roles are %v", j.TargetRole, Roles)
-	case len(j.Args) > MaxJobArgs:
-		return FieldErrorf("args", "have %d bytes; at most %d are allowed", len(j.Args), MaxJobArgs)
+	case len(j.Args) > j.maxArgs():
+		return FieldErrorf("args", "have %d bytes; at most %d are allowed", len(j.Args), j.maxArgs())
 	case len(j.Args) > 0 && !json.Valid(j.Args):
 		return FieldErrorf("args", "are no valid JSON")
 	case j.TimeoutMS < 1 || j.Timeout() > MaxJobTimeout:
@@ -181,6 +182,13 @@ func (j *Job) Validate() error {
 		return FieldErrorf("priority", "must be -1000 to 1000")
 	}
 	return nil
+}
+
+func (j *Job) maxArgs() int {
+	if j.OperationID != "" {
+		return MaxStepArgs
+	}
+	return MaxJobArgs
 }
 
 // LaneOf names the line in which jobs for a node, or for a role (in a location,

@@ -11,6 +11,7 @@ import (
 )
 
 func TestAccountLife(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		op := w.as(w.user("olga", cloud.InstallationOperator))
@@ -64,6 +65,7 @@ func TestAccountLife(t *testing.T) {
 }
 
 func TestDeleteAccountNamesWhatIsLeft(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a := w.account("acme")
@@ -104,6 +106,7 @@ func TestDeleteAccountNamesWhatIsLeft(t *testing.T) {
 }
 
 func TestAccountRights(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a, b := w.account("acme"), w.account("other")
@@ -145,6 +148,7 @@ func TestAccountRights(t *testing.T) {
 // TestListsNeverLeak gives random roles and checks that each list shows exactly
 // what the roles reach.
 func TestListsNeverLeak(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		rnd := rand.New(rand.NewPCG(7, 7))
 		const n = 5

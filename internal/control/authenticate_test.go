@@ -11,6 +11,7 @@ import (
 )
 
 func TestAuthenticateRefuses(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		bob := w.user("bob", "")
 		link, _, err := w.NewSetupLink(t.Context(), w.root, "bob")
@@ -28,6 +29,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 
 // TestRevocationHoldsAtOnce changes roles between two requests of one token.
 func TestRevocationHoldsAtOnce(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a := w.account("acme")
@@ -60,6 +62,7 @@ func TestRevocationHoldsAtOnce(t *testing.T) {
 
 // A reading that began before a revocation must not be kept after it.
 func TestCredentialsReadBeforeARevocation(t *testing.T) {
+	t.Parallel()
 	s := newCredentials()
 	_, generation := s.get("h")
 	s.forget()
@@ -70,6 +73,7 @@ func TestCredentialsReadBeforeARevocation(t *testing.T) {
 }
 
 func TestLastUseIsRecorded(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		bob := w.user("bob", "")
@@ -99,6 +103,7 @@ func TestLastUseIsRecorded(t *testing.T) {
 }
 
 func TestKeepCredentialsRecordsAtTheEnd(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		bob := w.user("bob", "")
 		r := w.with(w.token(bob, cloud.Token{Name: "ci"}))

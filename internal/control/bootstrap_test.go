@@ -8,6 +8,7 @@ import (
 )
 
 func TestBootstrap(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		token, err := w.Bootstrap(ctx)
@@ -50,6 +51,7 @@ func TestBootstrap(t *testing.T) {
 }
 
 func TestBootstrapOfControllersAtOnce(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		type made struct {
 			token string

@@ -7,6 +7,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,25 @@ type Config struct {
 	Retention   Retention
 	// MaxTokenAge is the longest life of a token; 0 lets tokens live for ever.
 	MaxTokenAge time.Duration
+	Pace        Pace
+}
+
+// Pace is how soon a controller notices what nobody tells it. A field that is 0
+// takes the default, which tests need not wait for.
+type Pace struct {
+	// Settle is how long after a change of ours a machine's observed power is not
+	// acted on, as the inventory may have been taken before it: 2 s.
+	Settle time.Duration
+	// Nodes is how often silent nodes are looked for: 5 s.
+	Nodes time.Duration
+	// Rights is how long a reader of the live feed keeps a right that was taken: 5 s.
+	Rights time.Duration
+}
+
+func (p *Pace) complete() {
+	p.Settle = cmp.Or(p.Settle, 2*time.Second)
+	p.Nodes = cmp.Or(p.Nodes, 5*time.Second)
+	p.Rights = cmp.Or(p.Rights, 5*time.Second)
 }
 
 // Control is the rules over one store. It is safe for concurrent use.
@@ -73,6 +93,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	if c.MaxImage == 0 {
 		c.MaxImage = MaxImage
 	}
+	c.Pace.complete()
 	c.images.fetches = newFetches()
 	c.loops = reconcile.New(c.takeLease, cfg.Log)
 	inst, err := loadInstallation(ctx, cfg)

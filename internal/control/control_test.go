@@ -27,7 +27,7 @@ func newControl(t testing.TB, db *store.DB) *Control {
 		t.Fatal(err)
 	}
 	c, err := New(t.Context(), Config{
-		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: slog.New(slog.DiscardHandler),
+		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.PasswordsForTest(2), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ func rawDisk(n int) []byte {
 }
 
 func TestReadDiskImage(t *testing.T) {
+	t.Parallel()
 	put32 := func(at int, v uint32) func([]byte) {
 		return func(b []byte) { binary.BigEndian.PutUint32(b[at:], v) }
 	}

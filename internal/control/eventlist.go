@@ -70,11 +70,9 @@ func (c *Control) EventsAfter(ctx context.Context, r *Request, seq int64, f Even
 	return list, next, err
 }
 
-// The rhythm of a live feed.
-const (
-	feedLook    = time.Second     // without a signal: another controller may number events
-	feedRecheck = 5 * time.Second // how long a reader keeps a right that was taken
-)
+// feedLook is how often a live feed looks without a signal: another controller may
+// number events.
+const feedLook = time.Second
 
 // FollowEvents calls send with the events after the number as they come, until
 // ctx ends (its error is nil then), send fails, or the reader's credential holds
@@ -89,7 +87,7 @@ func (c *Control) FollowEvents(ctx context.Context, r *Request, after int64, f E
 	if err != nil {
 		return err
 	}
-	look, check := time.NewTicker(feedLook), time.NewTicker(feedRecheck)
+	look, check := time.NewTicker(feedLook), time.NewTicker(c.Pace.Rights)
 	defer look.Stop()
 	defer check.Stop()
 	again := func() (err error) {

@@ -39,6 +39,7 @@ func numberAll(t *testing.T, c *Control) {
 }
 
 func TestEventsAfter(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		mine, me := newTenant(t, c, "mine")
@@ -80,6 +81,7 @@ func TestEventsAfter(t *testing.T) {
 }
 
 func TestFollowEvents(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		mine, me := newTenant(t, c, "mine")
 		addEvents(t, c, 5, cloud.Event{AccountID: mine})
@@ -121,19 +123,17 @@ func TestFollowEvents(t *testing.T) {
 }
 
 func TestFollowEventsEndsWithTheRight(t *testing.T) {
-	c := newCatalog(t, storetest.SQLite(t))
+	t.Parallel()
+	c := newCatalog(t, storetest.SQLite(t), func(cfg *Config) { cfg.Pace.Rights = 50 * time.Millisecond })
 	_, me := newTenant(t, c, "mine")
-	began := time.Now()
 	revoked := cloud.Errorf(cloud.Unauthenticated, "the token was revoked")
 	err := c.FollowEvents(t.Context(), me, -1, EventFilter{}, func([]cloud.Event) error { return nil },
 		func(context.Context) (*Request, error) { return nil, revoked })
 	wantKind(t, "follow with a revoked token", err, cloud.Unauthenticated)
-	if d := time.Since(began); d > 2*feedRecheck {
-		t.Errorf("it took %s", d)
-	}
 }
 
 func TestVerifyEvents(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, statement string
 		broken          int64

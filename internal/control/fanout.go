@@ -82,6 +82,9 @@ func (ch *change) resolveRun(in *Run) error {
 	if (len(in.Command) == 0) == (in.Script == "") {
 		return cloud.FieldErrorf("command", "give either a command or a script")
 	}
+	if n := len(strings.Join(in.Command, " ")) + len(in.Args); n > cloud.MaxJobArgs {
+		return cloud.FieldErrorf("args", "have %d bytes; at most %d are allowed", n, cloud.MaxJobArgs)
+	}
 	if in.Script != "" {
 		sc, err := ch.r.scriptToRun(ch.Tx, "", in.Script, in.Args)
 		if err != nil {

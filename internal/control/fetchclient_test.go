@@ -19,6 +19,7 @@ import (
 )
 
 func TestCheckSource(t *testing.T) {
+	t.Parallel()
 	for address, public := range map[string]bool{
 		"93.184.215.14:443": true, "[2606:4700::1111]:443": true,
 		"127.0.0.1:80": false, "10.1.2.3:80": false, "172.16.0.1:80": false, "192.168.1.1:80": false, "169.254.169.254:80": false,
@@ -95,6 +96,7 @@ func listenOn(t *testing.T, address string, h http.Handler) (port string, calls 
 // TestImageSources tries the ways to make the controller visit its own network:
 // 127.0.0.1 is allowed as a source, 127.0.0.2 stands for everything else inside.
 func TestImageSources(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t), private)
 	dns, resolver := names(t)
 	c.resolver = resolver

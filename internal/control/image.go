@@ -363,6 +363,9 @@ func (c *Control) DeleteImage(ctx context.Context, r *Request, account cloud.Acc
 		if i.State == cloud.ImageCreating {
 			return creating(i)
 		}
+		if err := ch.LockImage(i.ID); err != nil { // machines that are being made from it are counted
+			return err
+		}
 		n, err := ch.DisksFrom(i.ID)
 		if err != nil {
 			return err

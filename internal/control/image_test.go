@@ -54,6 +54,7 @@ func holdImage(t *testing.T, c *Control, node cloud.NodeID, sha256 string) {
 }
 
 func TestImageUpload(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		account, tenant := newTenant(t, c, "acme")
@@ -82,6 +83,7 @@ func TestImageUpload(t *testing.T) {
 }
 
 func TestImageUploadRefusals(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t), func(cfg *Config) { cfg.MaxImage = 1 << 20 })
 	account, tenant := newTenant(t, c, "acme")
 	other, _ := newTenant(t, c, "other")
@@ -113,6 +115,7 @@ func TestImageUploadRefusals(t *testing.T) {
 }
 
 func TestImageUploadDryRunReadsNothing(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	dry := *operator
 	dry.DryRun = true
@@ -124,6 +127,7 @@ func TestImageUploadDryRunReadsNothing(t *testing.T) {
 }
 
 func TestImageVisibility(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		mine, me := newTenant(t, c, "mine")
@@ -153,6 +157,7 @@ func TestImageVisibility(t *testing.T) {
 }
 
 func TestImageUpdate(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		upload(t, c, operator, NewImage{Name: "debian"}, rawDisk(512))
@@ -175,6 +180,7 @@ func TestImageUpdate(t *testing.T) {
 }
 
 func TestImageDelete(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		account, tenant := newTenant(t, c, "acme")
@@ -211,6 +217,7 @@ func TestImageDelete(t *testing.T) {
 }
 
 func TestImageOfDisabledAccount(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	account, tenant := newTenant(t, c, "acme")
 	upload(t, c, tenant, NewImage{Account: account, Name: "web"}, rawDisk(512))

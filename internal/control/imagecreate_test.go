@@ -76,6 +76,7 @@ func noneStuck(t *testing.T, c *Control) {
 }
 
 func TestImageFromURL(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		c := newCatalog(t, db, private)
 		runLoops(t, c.ops.Run, c.fetchImages)
@@ -96,6 +97,7 @@ func TestImageFromURL(t *testing.T) {
 }
 
 func TestImageFromURLFailures(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t), private, func(cfg *Config) { cfg.MaxImage = 1 << 20 })
 	runLoops(t, c.ops.Run, c.fetchImages)
 	disk, text := rawDisk(1024), []byte("this is text")
@@ -131,6 +133,7 @@ func TestImageFromURLFailures(t *testing.T) {
 }
 
 func TestImageFromURLRefusals(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	for _, tt := range []struct{ name, url, sum, field string }{
 		{"no checksum", "https://example.org/x", "", "sha256"},
@@ -149,6 +152,7 @@ func TestImageFromURLRefusals(t *testing.T) {
 }
 
 func TestImageFetchIsCanceled(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		c := newCatalog(t, db, private)
 		runLoops(t, c.ops.Run, c.fetchImages)
@@ -178,6 +182,7 @@ func TestImageFetchIsCanceled(t *testing.T) {
 }
 
 func TestImageFetchGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
 	db := storetest.SQLite(t)
 	first := newCatalog(t, db, private)
 	stop := runLoops(t, first.ops.Run, first.fetchImages)
@@ -201,6 +206,7 @@ func TestImageFetchGoesOnElsewhere(t *testing.T) {
 }
 
 func TestImageFetchFaults(t *testing.T) {
+	t.Parallel()
 	for _, when := range []string{"before do fetch", "after do fetch", "before undo fetch"} {
 		t.Run(when, func(t *testing.T) {
 			c := newCatalog(t, storetest.SQLite(t), private)

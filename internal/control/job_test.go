@@ -26,6 +26,7 @@ func logChunk(t *testing.T, ref wire.JobRef, sequence int64, texts ...string) wi
 }
 
 func TestLogKeepsTheOutputOfEachAttempt(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		j := &cloud.Job{ID: cloud.NewID[cloud.JobID](), Action: cloud.ActionNoop, TargetRole: cloud.RoleCompute}
 		j.Normalise()

@@ -39,6 +39,7 @@ func setNode(t *testing.T, c *Control, n *cloud.Node, state cloud.NodeState) {
 }
 
 func TestLeftoversAreClearedWhenTheirNodeReturns(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		account, _ := newTenant(t, c, "acme")
 		home := newLocation(t, c, "home")
@@ -109,6 +110,7 @@ func TestLeftoversAreClearedWhenTheirNodeReturns(t *testing.T) {
 }
 
 func TestLeftoverOfWhatLivesAgainIsKept(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	account, _ := newTenant(t, c, "acme")
 	home := newLocation(t, c, "home")
@@ -135,6 +137,7 @@ func TestLeftoverOfWhatLivesAgainIsKept(t *testing.T) {
 }
 
 func TestLeftoverOfDeletedNode(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	newLeftover(t, c, cloud.NewID[cloud.NodeID](), cloud.LeftoverVolume, string(cloud.NewID[cloud.DiskID]()), 0)
 	clearNow(t, c)
@@ -144,6 +147,7 @@ func TestLeftoverOfDeletedNode(t *testing.T) {
 }
 
 func TestDeleteLeftover(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		_, tenant := newTenant(t, c, "acme")
@@ -163,6 +167,7 @@ func TestDeleteLeftover(t *testing.T) {
 }
 
 func TestLeftoverLoop(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	newLeftover(t, c, cloud.NewID[cloud.NodeID](), cloud.LeftoverVolume, string(cloud.NewID[cloud.DiskID]()), 0)
 	runLoops(t, c.clearLeftovers)

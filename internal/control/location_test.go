@@ -8,6 +8,7 @@ import (
 )
 
 func TestLocation(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		account, tenant := newTenant(t, c, "acme")
@@ -60,6 +61,7 @@ func TestLocation(t *testing.T) {
 }
 
 func TestLocationDryRun(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		dry := *operator
 		dry.DryRun = true

@@ -102,13 +102,17 @@ func (ch *change) newMachine(s *cloud.Cloudspace, in NewMachine) (*cloud.Machine
 	return m, err
 }
 
-// usableImage returns a ready image that the account may use.
+// usableImage returns a ready image that the account may use, and keeps it so
+// until the transaction ends.
 func usableImage(tx *store.Tx, account cloud.AccountID, ref string) (*cloud.Image, error) {
 	if ref == "" {
 		return nil, cloud.FieldErrorf("image", "is required")
 	}
 	img, err := findImage(tx, account, ref)
 	if err != nil {
+		return nil, err
+	}
+	if img, err = tx.KeepImage(img.ID); err != nil {
 		return nil, err
 	}
 	if img.AccountID != "" && img.AccountID != account {

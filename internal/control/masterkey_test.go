@@ -83,6 +83,7 @@ func rotate(t *testing.T, c *Control) *Rotation {
 }
 
 func TestKeyRotationGoesOnAfterACrashAtEachStep(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		file := filepath.Join(t.TempDir(), "master.key")
 		c := mustStart(t, db, file)
@@ -129,6 +130,7 @@ func TestKeyRotationGoesOnAfterACrashAtEachStep(t *testing.T) {
 }
 
 func TestControllerRefusesAnotherMasterKey(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		dir := t.TempDir()
 		c := mustStart(t, db, dir+"/master.key")
@@ -158,6 +160,7 @@ func TestControllerRefusesAnotherMasterKey(t *testing.T) {
 }
 
 func TestKeyRotationWaitsForAllControllers(t *testing.T) {
+	t.Parallel()
 	db := storetest.Postgres(t)
 	dir := t.TempDir()
 	fileA, fileB, fileC := dir+"/a.key", dir+"/b.key", dir+"/c.key"
@@ -255,6 +258,7 @@ func rotateForever(dir string) error {
 }
 
 func TestKeyRotationSurvivesKill(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	random := rand.New(rand.NewPCG(1, 1))
 	ca, last := "", 0

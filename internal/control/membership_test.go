@@ -9,6 +9,7 @@ import (
 )
 
 func TestMembershipLife(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a, b := w.account("acme"), w.account("other")
@@ -69,6 +70,7 @@ func TestMembershipLife(t *testing.T) {
 }
 
 func TestLastAccountAdminStays(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a := w.account("acme")

@@ -448,18 +448,19 @@ func (c *Control) heard(ctx context.Context, id cloud.NodeID, x *wire.Exchange) 
 	return n, err
 }
 
-// usage adds the byte counters of the node's own machines.
+// usage counts what the node's own machines moved, also those that were deleted
+// since.
 func (c *Control) usage(ctx context.Context, n *cloud.Node, list []wire.Usage) error {
 	return c.DB.Update(ctx, func(tx *store.Tx) error {
 		for _, u := range list {
-			m, err := tx.Machine(u.Machine)
-			if cloud.Is(err, cloud.NotFound) || err == nil && m.NodeID != n.ID || u.Delta < 0 {
+			m, err := tx.MachineEvenDeleted(u.Machine)
+			if cloud.Is(err, cloud.NotFound) || err == nil && m.NodeID != n.ID {
 				continue
 			}
 			if err != nil {
 				return err
 			}
-			if err := tx.AddUsage(u.Machine, job.Clean(u.Counter, 32), u.Delta); err != nil {
+			if err := tx.CountUsage(u.Machine, u.Since, u.Counters()); err != nil {
 				return err
 			}
 		}
@@ -469,7 +470,7 @@ func (c *Control) usage(ctx context.Context, n *cloud.Node, list []wire.Usage) e
 
 // watchNodes marks silent nodes as offline; what runs on them is unknown.
 func (c *Control) watchNodes(ctx context.Context) error {
-	return c.loop(ctx, "watch-nodes", 5*time.Second, func(ctx context.Context) error {
+	return c.loop(ctx, "watch-nodes", c.Pace.Nodes, func(ctx context.Context) error {
 		return c.DB.Update(ctx, func(tx *store.Tx) error {
 			now, err := tx.Now()
 			if err != nil {

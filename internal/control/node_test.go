@@ -36,6 +36,7 @@ func joinRequest(t *testing.T, token, name string) *wire.JoinRequest {
 }
 
 func TestJoinTokens(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		here := newLocation(t, c, "here")
@@ -97,6 +98,7 @@ func TestJoinTokens(t *testing.T) {
 }
 
 func TestRenewAndDeleteNode(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		newLocation(t, c, "here")

@@ -9,10 +9,6 @@ import (
 	"atoll/internal/wire"
 )
 
-// settling is how long after a change of ours a machine's observed power is not
-// acted on: the inventory may have been taken before it.
-const settling = 2 * time.Second
-
 // observe compares a node's inventory with what should be there and answers
 // each difference: by the run strategy, by a stop, or by a leftover.
 func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventory) error {
@@ -38,7 +34,7 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 			m := &ours[i]
 			ms := seen[m.ID]
 			delete(seen, m.ID)
-			if m.State.Transitional() || now.Sub(m.UpdatedAt) < settling {
+			if m.State.Transitional() || now.Sub(m.UpdatedAt) < c.Pace.Settle {
 				on := ms != nil && ms.Power == cloud.PowerOn
 				early = early || m.State != cloud.MachineCreating && on != (m.DesiredPower == cloud.PowerOn)
 				continue // its operation knows better
@@ -51,7 +47,7 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 			}
 		}
 		for id, ms := range seen {
-			wait, err := unknownMachine(tx, n, id, ms, now)
+			wait, err := c.unknownMachine(tx, n, id, ms, now)
 			if err != nil {
 				return err
 			}
@@ -79,7 +75,7 @@ func sane(ms wire.MachineState) (wire.MachineState, bool) {
 
 // lookAgain asks the node for its inventory when changes have settled.
 func (c *Control) lookAgain(id cloud.NodeID) {
-	time.AfterFunc(settling, func() { c.jobs.Resend(id) })
+	time.AfterFunc(c.Pace.Settle, func() { c.jobs.Resend(id) })
 }
 
 // observeMachine answers the observed power of one machine of ours.
@@ -138,14 +134,14 @@ func (ch *change) foundOff(m *cloud.Machine, ms *wire.MachineState, hostBoot boo
 
 // unknownMachine records a machine that the node has and should not have; wait
 // says that it is too early to tell.
-func unknownMachine(tx *store.Tx, n *cloud.Node, id cloud.MachineID, ms *wire.MachineState, now cloud.Time) (wait bool, err error) {
+func (c *Control) unknownMachine(tx *store.Tx, n *cloud.Node, id cloud.MachineID, ms *wire.MachineState, now cloud.Time) (wait bool, err error) {
 	epoch := ms.Epoch
 	m, err := tx.MachineEvenDeleted(id)
 	switch {
 	case cloud.Is(err, cloud.NotFound):
 	case err != nil:
 		return false, err
-	case now.Sub(m.UpdatedAt) < settling:
+	case now.Sub(m.UpdatedAt) < c.Pace.Settle:
 		return true, nil
 	case m.DeletedAt == 0 && m.NodeID == n.ID: // made after the list of ours was read
 		return false, nil
@@ -155,6 +151,7 @@ func unknownMachine(tx *store.Tx, n *cloud.Node, id cloud.MachineID, ms *wire.Ma
 	if _, err := tx.LeftoverOf(n.ID, cloud.LeftoverMachine, string(id)); !cloud.Is(err, cloud.NotFound) {
 		return false, err
 	}
+	tx.OnCommit(func() { signal(c.cleared) })
 	return false, tx.CreateLeftover(&cloud.Leftover{
 		ID: cloud.NewID[cloud.LeftoverID](), NodeID: n.ID, Kind: cloud.LeftoverMachine, ObjectID: string(id), Epoch: epoch,
 		Reason: "the node has it and should not",

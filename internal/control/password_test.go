@@ -10,6 +10,7 @@ import (
 const newPassword = "another horse entirely"
 
 func TestOwnPassword(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.person("bob")
@@ -45,6 +46,7 @@ func TestOwnPassword(t *testing.T) {
 }
 
 func TestPasswordOfOthers(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.person("bob")
@@ -62,6 +64,7 @@ func TestPasswordOfOthers(t *testing.T) {
 }
 
 func TestSetupLink(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.user("bob", "")

@@ -2,14 +2,17 @@ package control
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/internal/wire"
 )
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a, b := w.account("acme"), w.account("other")
@@ -89,6 +92,7 @@ func (w *world) checkUse(a *cloud.Account, s *cloud.Cloudspace, admin, op *Reque
 }
 
 func TestUsageIntegratesTheLedger(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a := w.account("acme")
@@ -124,5 +128,41 @@ func TestUsageIntegratesTheLedger(t *testing.T) {
 		}
 		_, err := w.Usage(ctx, w.root, scope, now, now-second)
 		w.fails("end before start", err, cloud.Invalid)
+	})
+}
+
+func TestUsageCountsBytesOnce(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		a := w.account("acme")
+		s := w.cloudspace(a, "prod")
+		n, other := &cloud.Node{ID: cloud.NewID[cloud.NodeID]()}, &cloud.Node{ID: cloud.NewID[cloud.NodeID]()}
+		m := &cloud.Machine{ID: cloud.NewID[cloud.MachineID](), AccountID: a.ID, CloudspaceID: s.ID, Name: "web", State: cloud.MachineRunning, NodeID: n.ID}
+		w.ok(w.DB.Update(ctx, func(tx *store.Tx) error { return tx.CreateMachine(m) }))
+		for _, tt := range []struct {
+			name           string
+			from           *cloud.Node
+			since          cloud.Time
+			received, read int64
+			want           map[string]int64
+		}{
+			{"first report", n, 1000, 5, 7, map[string]int64{"rx_bytes": 5, "read_bytes": 7}},
+			{"the same again, whose answer was lost", n, 1000, 5, 7, map[string]int64{"rx_bytes": 5, "read_bytes": 7}},
+			{"it grew", n, 1000, 15, 7, map[string]int64{"rx_bytes": 15, "read_bytes": 7}},
+			{"the next run", n, 2000, 20, 1, map[string]int64{"rx_bytes": 35, "read_bytes": 8}},
+			{"a late report of the run before", n, 1000, 16, 9, map[string]int64{"rx_bytes": 35, "read_bytes": 8}},
+			{"it went back", n, 2000, 3, 1, map[string]int64{"rx_bytes": 35, "read_bytes": 8}},
+			{"a node that does not have it", other, 3000, 99, 99, map[string]int64{"rx_bytes": 35, "read_bytes": 8}},
+		} {
+			w.ok(w.usage(ctx, tt.from, []wire.Usage{{Machine: m.ID, Since: tt.since, Received: tt.received, Read: tt.read}, {Machine: "no-such"}}))
+			for _, scope := range []cloud.Scope{accountScope(a.ID), {Kind: cloud.KindCloudspace, ID: string(s.ID)}} {
+				u, err := w.Usage(ctx, w.root, scope, 0, 0)
+				w.ok(err)
+				if !maps.Equal(u.Counters, tt.want) {
+					t.Errorf("after %s the %s has %v, want %v", tt.name, scope.Kind, u.Counters, tt.want)
+				}
+			}
+		}
 	})
 }

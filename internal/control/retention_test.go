@@ -31,6 +31,7 @@ func oldJob(t *testing.T, c *Control, j cloud.Job, ago time.Duration) cloud.JobI
 }
 
 func TestRetentionOfJobs(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		keep := map[cloud.JobID]string{
 			oldJob(t, c, cloud.Job{State: cloud.JobSucceeded}, day):                                         "young",
@@ -74,6 +75,7 @@ func TestRetentionOfJobs(t *testing.T) {
 }
 
 func TestRetentionOfCredentials(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		u := &cloud.User{ID: cloud.NewID[cloud.UserID](), Name: "ann"}
 		now := cloud.Now()
@@ -124,6 +126,7 @@ func TestRetentionOfCredentials(t *testing.T) {
 }
 
 func TestSweepRemovesImageFilesWithoutImage(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		kept, lost := rawDisk(512), rawDisk(1024)
 		upload(t, c, operator, NewImage{Name: "debian"}, kept)
@@ -152,6 +155,7 @@ func TestSweepRemovesImageFilesWithoutImage(t *testing.T) {
 }
 
 func TestRetentionLoop(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		oldJob(t, c, cloud.Job{State: cloud.JobSucceeded}, 365*24*time.Hour)
 		runLoops(t, c.retain)

@@ -70,6 +70,7 @@ func jobRow(at cloud.Time, state cloud.JobState, class cloud.Retention, key stri
 }
 
 func TestRetentionWorksInBoundedBatches(t *testing.T) {
+	t.Parallel()
 	const many = 12_000
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		log := &batchLog{Handler: slog.DiscardHandler, rows: map[string]int64{}}
@@ -148,6 +149,7 @@ func count(t *testing.T, c *Control, table string) (n int) {
 }
 
 func TestRetentionOfOperationsUsageAndOutput(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		now := cloud.Now()
 		fill(t, c.DB, "operations", `id, kind, account_id, cloudspace_id, subject_kind, subject_id, subject_name, state, step, step_name, attempt, steps,
@@ -183,6 +185,7 @@ func TestRetentionOfOperationsUsageAndOutput(t *testing.T) {
 }
 
 func TestRetentionOfEventsKeepsTheChain(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		const all, old = 700, 450
 		number := func() {

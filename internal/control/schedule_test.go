@@ -9,6 +9,7 @@ import (
 )
 
 func TestScheduleRefusals(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	_, tenant := newTenant(t, c, "acme")
 	newScript(t, c, "disk", headed("parameters: {type: object, required: [path]}"))
@@ -45,6 +46,7 @@ func TestScheduleRefusals(t *testing.T) {
 }
 
 func TestSchedulePauseAndResume(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		s := &cloud.Schedule{Name: "s", Command: []string{"true"}, All: true, Every: "1h"}
@@ -70,6 +72,7 @@ func TestSchedulePauseAndResume(t *testing.T) {
 }
 
 func TestScheduleUpdate(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		_, tenant := newTenant(t, c, "acme")

@@ -42,6 +42,7 @@ func fireNow(t *testing.T, c *Control) {
 }
 
 func TestSchedulerMakesJobs(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		home, away := newLocation(t, c, "home"), newLocation(t, c, "away")
@@ -106,6 +107,7 @@ func TestSchedulerMakesJobs(t *testing.T) {
 }
 
 func TestSchedulerMissPolicy(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	n := newNode(t, c, "a", newLocation(t, c, "home").ID, cloud.NodeOnline)
 	for _, miss := range []cloud.MissPolicy{cloud.MissSkip, cloud.MissOnce} {
@@ -123,6 +125,7 @@ func TestSchedulerMissPolicy(t *testing.T) {
 }
 
 func TestSchedulerAddsNoSecondWaitingJob(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	n := newNode(t, c, "a", newLocation(t, c, "home").ID, cloud.NodeOnline)
 	newScript(t, c, "disk", headed("description: one"))
@@ -146,6 +149,7 @@ func TestSchedulerAddsNoSecondWaitingJob(t *testing.T) {
 }
 
 func TestSchedulerPausesWhatCannotRun(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		n := newNode(t, c, "a", newLocation(t, c, "home").ID, cloud.NodeOnline)
 		for _, name := range []string{"bad", "good"} {
@@ -179,6 +183,7 @@ func TestSchedulerPausesWhatCannotRun(t *testing.T) {
 
 // Several controllers race for the same times: each fires once.
 func TestSchedulerFiresOnceAmongControllers(t *testing.T) {
+	t.Parallel()
 	db := storetest.Postgres(t)
 	first := newCatalog(t, db)
 	all := []*Control{first}
@@ -222,6 +227,7 @@ func TestSchedulerFiresOnceAmongControllers(t *testing.T) {
 }
 
 func TestSchedulerLoop(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	n := newNode(t, c, "a", newLocation(t, c, "home").ID, cloud.NodeOnline)
 	s := &cloud.Schedule{Name: "s", Command: []string{"true"}, Node: n.ID, Every: "1s"}

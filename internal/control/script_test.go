@@ -27,6 +27,7 @@ func newScript(t *testing.T, c *Control, name string, source []byte) *cloud.Scri
 }
 
 func TestScriptRevisions(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		one := newScript(t, c, "disk", headed("description: one"))
@@ -72,6 +73,7 @@ func TestScriptRevisions(t *testing.T) {
 }
 
 func TestScriptIsSigned(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	s := newScript(t, c, "disk", headed("description: x"))
 	var name string
@@ -96,6 +98,7 @@ func TestScriptIsSigned(t *testing.T) {
 }
 
 func TestScriptRefusals(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	_, tenant := newTenant(t, c, "acme")
 	for _, tt := range []struct {
@@ -123,6 +126,7 @@ func TestScriptRefusals(t *testing.T) {
 }
 
 func TestScriptHeaderMakesItsSchedule(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		newScript(t, c, "disk", headed("kind: health", "every: 5m"))
@@ -162,6 +166,7 @@ func TestScriptHeaderMakesItsSchedule(t *testing.T) {
 }
 
 func TestScriptToRun(t *testing.T) {
+	t.Parallel()
 	c := newCatalog(t, storetest.SQLite(t))
 	newScript(t, c, "disk", headed("parameters: {type: object, required: [path]}"))
 	inTx(t, c, func(tx *store.Tx) error {

@@ -26,6 +26,7 @@ func (w *world) login(name, password string) (string, *cloud.Session, error) {
 }
 
 func TestLockFor(t *testing.T) {
+	t.Parallel()
 	for n, want := range map[int64]time.Duration{
 		10: time.Minute, 11: 2 * time.Minute, 15: 32 * time.Minute, 16: time.Hour, 1 << 40: time.Hour,
 	} {
@@ -36,6 +37,7 @@ func TestLockFor(t *testing.T) {
 }
 
 func TestSessionLife(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		bob := w.person("bob")
@@ -77,6 +79,7 @@ func TestSessionLife(t *testing.T) {
 }
 
 func TestLoginRevealsNothing(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		w.person("bob")
 		w.user("empty", "") // no password
@@ -123,6 +126,7 @@ func TestLoginRevealsNothing(t *testing.T) {
 }
 
 func TestLockout(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		w.person("bob")
 		w.exec("UPDATE users SET failed_logins = 8")
@@ -163,6 +167,7 @@ func TestLockout(t *testing.T) {
 }
 
 func TestDisabledUser(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		bob := w.person("bob")

@@ -8,6 +8,7 @@ import (
 )
 
 func TestSize(t *testing.T) {
+	t.Parallel()
 	eachCatalog(t, func(t *testing.T, c *Control) {
 		ctx := t.Context()
 		_, tenant := newTenant(t, c, "acme")

@@ -31,6 +31,7 @@ func rsaKey(t *testing.T, bits int) string {
 }
 
 func TestParseSSHKey(t *testing.T) {
+	t.Parallel()
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +70,7 @@ func TestParseSSHKey(t *testing.T) {
 }
 
 func TestSSHKeyLife(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a, b := w.account("acme"), w.account("other")

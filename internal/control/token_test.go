@@ -11,6 +11,7 @@ import (
 )
 
 func TestTokenLife(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		bob, eve := w.user("bob", ""), w.user("eve", "")
@@ -63,6 +64,7 @@ func TestTokenLife(t *testing.T) {
 }
 
 func TestTokenIsNoWiderThanItsMaker(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a, b := w.account("acme"), w.account("other")

@@ -9,6 +9,7 @@ import (
 )
 
 func TestUserRights(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		root, olga, bob, eve := w.user("root", cloud.InstallationAdmin), w.user("olga", cloud.InstallationOperator), w.user("bob", ""), w.user("eve", "")
@@ -65,6 +66,7 @@ func TestUserRights(t *testing.T) {
 }
 
 func TestLastAdminStays(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.user("root", cloud.InstallationAdmin)
@@ -106,6 +108,7 @@ func TestLastAdminStays(t *testing.T) {
 }
 
 func TestServiceAccounts(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		a, b := w.account("acme"), w.account("other")
@@ -165,6 +168,7 @@ func TestServiceAccounts(t *testing.T) {
 }
 
 func TestRenameUser(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		ada, bob, op, adm := w.user("ada", ""), w.user("bob", ""), w.user("op", cloud.InstallationOperator), w.user("adm", cloud.InstallationAdmin)

@@ -47,7 +47,7 @@ func newSite(t *testing.T) *site {
 	fatal(t, err)
 	log := slog.New(slog.DiscardHandler)
 	s := &site{t: t, admin: control.System("test")}
-	s.c, err = control.New(ctx, control.Config{DB: storetest.SQLite(t), Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: log, PublicURL: "http://test"})
+	s.c, err = control.New(ctx, control.Config{DB: storetest.SQLite(t), Blobs: blobs, Keys: keys, Passwords: pki.PasswordsForTest(1), Log: log, PublicURL: "http://test"})
 	fatal(t, err)
 	s.c.Queue().Hold = 100 * time.Millisecond
 	_, err = s.c.Bootstrap(ctx)

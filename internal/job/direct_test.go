@@ -173,3 +173,31 @@ func TestAnswersAreBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestGivenUpJobIsNotHandedOver(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a, w := awakeAgent(r)
+		r.Queue.mu.Lock()
+		s := r.sessions[a.peer.Node]
+		s.wait = nil // an exchange is on its way
+		r.Queue.mu.Unlock()
+		j := a.job()
+		r.add(j)
+		r.want(j, cloud.JobLeased)
+		r.Queue.mu.Lock()
+		s.heard = cloud.Now().Add(-time.Hour) // it never came, for long
+		r.Queue.mu.Unlock()
+		r.update(func(tx *store.Tx) error {
+			held, err := tx.Job(j.ID)
+			if err != nil {
+				return err
+			}
+			return r.lose(tx, held, "its node is silent")
+		})
+		r.want(j, cloud.JobLost)
+		if w := a.say(); !w.held() {
+			t.Errorf("answer = %+v; want nothing of a job that was given up", w.got)
+		}
+		w.Drop()
+	})
+}

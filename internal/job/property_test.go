@@ -112,11 +112,7 @@ func (w *world) submit(rnd *rand.Rand) {
 				return
 			}
 		}
-		if q != w.queue.Load() { // a controller that was replaced: the next one is told, as by a notification
-			if err := w.queue.Load().Reload(context.Background()); err != nil {
-				w.t.Errorf("reload: %v", err)
-			}
-		}
+		w.notify(q)
 		if rnd.IntN(3) == 0 {
 			id := batch[rnd.IntN(len(batch))].ID
 			q := w.queue.Load()
@@ -124,6 +120,16 @@ func (w *world) submit(rnd *rand.Rand) {
 			if err != nil && !cloud.Is(err, cloud.Conflict) {
 				w.t.Errorf("cancel: %v", err)
 			}
+		}
+	}
+}
+
+// notify tells the controller that replaced q, if one did, that q committed
+// something, as the database does.
+func (w *world) notify(q *Queue) {
+	if now := w.queue.Load(); now != q {
+		if err := now.Reload(context.Background()); err != nil {
+			w.t.Errorf("reload: %v", err)
 		}
 	}
 }
@@ -149,7 +155,10 @@ func (w *world) live(a *agent, rnd *rand.Rand, stop chan struct{}) {
 		}
 		x.Running = held
 		c := &waiter{t: w.t, done: make(chan struct{})}
-		if err := w.queue.Load().Exchange(context.Background(), a.peer, x, c); err != nil {
+		q := w.queue.Load()
+		err := q.Exchange(context.Background(), a.peer, x, c)
+		w.notify(q)
+		if err != nil {
 			if !cloud.Is(err, cloud.Unavailable) {
 				w.t.Errorf("exchange: %v", err)
 			}

@@ -201,8 +201,10 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 	if q.sessions[p.Node] != s {
 		return nil, nil, cloud.Errorf(cloud.Unavailable, "the agent of node %s was started anew, or the node was deleted", p.Node)
 	}
-	s.heard = cloud.Now()
-	q.seen[p.Node] = s.heard
+	now := cloud.Now()
+	silent := now.Sub(s.heard) > awake
+	s.heard = now
+	q.seen[p.Node] = now
 	r := &report{x: x, s: s, bare: map[wire.JobRef]bool{}, fresh: s.synced.IsZero(), late: x.Number < s.newest}
 	for i := range x.Results {
 		if ref := x.Results[i].JobRef; s.bare[ref] {
@@ -222,6 +224,9 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 	}
 	s.free, s.room = x.Free, x.Room
 	r.acknowledge()
+	if silent { // what it was to get may have been given up meanwhile
+		r.again, s.again = append(r.again, s.again...), nil
+	}
 	for _, list := range [][]wire.Job{r.again, s.again} {
 		for i := range list {
 			s.take(list[i].Queue)

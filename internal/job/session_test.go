@@ -2,8 +2,11 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -461,4 +464,45 @@ func normal(jobs ...*cloud.Job) []*cloud.Job {
 		j.Normalise()
 	}
 	return jobs
+}
+
+// What is too long for one answer comes in several, each job once, also when one
+// of them is lost.
+func TestLongAnswersAreParted(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.agent()
+		args, err := json.Marshal(strings.Repeat("x", cloud.MaxJobArgs-2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs := make([]*cloud.Job, 300)
+		for i := range jobs {
+			jobs[i] = a.job()
+			jobs[i].Args = args
+		}
+		r.add(jobs...)
+		a.say().answer() // it never reaches the agent
+		var got []cloud.JobID
+		for len(got) < len(jobs) {
+			answer := a.ask()
+			if b, err := json.Marshal(answer); err != nil || len(b) > wire.MaxExchangeBody {
+				t.Fatalf("an answer has %d bytes, %v; want at most %d", len(b), err, wire.MaxExchangeBody)
+			}
+			got = append(got, refs(answer.Jobs)...)
+		}
+		want := make([]cloud.JobID, len(jobs))
+		for i := range jobs {
+			want[i] = jobs[i].ID
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d jobs came, want each of %d once", len(got), len(want))
+		}
+		w := a.say()
+		if !w.held() {
+			t.Errorf("there is more to say: %+v", w.got)
+		}
+		r.want(jobs[len(jobs)-1], cloud.JobRunning)
+	})
 }

@@ -23,6 +23,7 @@ const (
 
 // Limits for stored hashes, so that a row cannot make a login take the machine's memory.
 const (
+	argonLeast     = 8          // KiB
 	argonMaxMemory = 256 * 1024 // KiB
 	argonMaxTime   = 16
 )
@@ -33,12 +34,21 @@ const MaxPassword = 1024
 // Passwords hashes and checks passwords with argon2id. Each computation takes 46 MiB, so only a
 // few run at a time; callers wait for their turn until their context ends.
 type Passwords struct {
-	turn chan struct{}
+	turn   chan struct{}
+	memory uint32 // KiB of a new hash
 }
 
 // NewPasswords allows n computations at a time (at least 1).
 func NewPasswords(n int) *Passwords {
-	return &Passwords{turn: make(chan struct{}, max(n, 1))}
+	return &Passwords{turn: make(chan struct{}, max(n, 1)), memory: argonMemory}
+}
+
+// PasswordsForTest is NewPasswords for tests of what logins lead to: its hashes take no time, and
+// are worth nothing.
+func PasswordsForTest(n int) *Passwords {
+	p := NewPasswords(n)
+	p.memory = argonLeast
+	return p
 }
 
 // Hash returns the hash of a password in PHC string format.
@@ -46,7 +56,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if password == "" || len(password) > MaxPassword {
 		return "", fmt.Errorf("password: 1 to %d bytes are required", MaxPassword)
 	}
-	h := phc{memory: argonMemory, time: argonTime, threads: argonThreads, salt: make([]byte, argonSalt)}
+	h := phc{memory: p.memory, time: argonTime, threads: argonThreads, salt: make([]byte, argonSalt)}
 	if _, err := rand.Read(h.salt); err != nil {
 		return "", err
 	}
@@ -65,7 +75,7 @@ func (p *Passwords) Check(ctx context.Context, hash, password string) (ok, needs
 	if len(password) > MaxPassword {
 		return false, false, nil
 	}
-	h := phc{memory: argonMemory, time: argonTime, threads: argonThreads, salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
+	h := phc{memory: p.memory, time: argonTime, threads: argonThreads, salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
 	if hash != "" {
 		if h, err = parsePHC(hash); err != nil {
 			return false, false, err
@@ -78,7 +88,7 @@ func (p *Passwords) Check(ctx context.Context, hash, password string) (ok, needs
 	if subtle.ConstantTimeCompare(key, h.key) != 1 || hash == "" {
 		return false, false, nil
 	}
-	current := h.memory == argonMemory && h.time == argonTime && h.threads == argonThreads &&
+	current := h.memory == p.memory && h.time == argonTime && h.threads == argonThreads &&
 		len(h.key) == argonKey && len(h.salt) == argonSalt
 	return true, !current, nil
 }
@@ -120,7 +130,7 @@ func parsePHC(text string) (phc, error) {
 	h.salt, err1 = base64.RawStdEncoding.DecodeString(part[4])
 	h.key, err2 = base64.RawStdEncoding.DecodeString(part[5])
 	if err1 != nil || err2 != nil || len(h.salt) < 8 || len(h.key) < 16 || len(h.key) > 64 ||
-		h.memory < 8 || h.memory > argonMaxMemory || h.time < 1 || h.time > argonMaxTime || h.threads < 1 {
+		h.memory < argonLeast || h.memory > argonMaxMemory || h.time < 1 || h.time > argonMaxTime || h.threads < 1 {
 		return phc{}, errPHC
 	}
 	return h, nil

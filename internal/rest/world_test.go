@@ -45,7 +45,7 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 	keys, _, err := pki.LoadKeyring(dir + "/master.key")
 	w.ok(err)
 	w.control, err = control.New(t.Context(), control.Config{
-		DB: storetest.SQLite(t), Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: slog.New(slog.DiscardHandler), PublicURL: "http://atoll.test",
+		DB: storetest.SQLite(t), Blobs: blobs, Keys: keys, Passwords: pki.PasswordsForTest(1), Log: slog.New(slog.DiscardHandler), PublicURL: "http://atoll.test",
 	})
 	w.ok(err)
 	w.admin, err = w.control.Bootstrap(t.Context())

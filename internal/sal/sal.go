@@ -114,6 +114,9 @@ type Machines interface {
 	Delete(ctx context.Context, ref wire.MachineRef) error
 	// List returns every machine that the node knows, running or not.
 	List(ctx context.Context) ([]wire.MachineState, error)
+	// Usage returns what each machine moved in its current or last run, of those
+	// that had one. Within a run no counter goes back.
+	Usage(ctx context.Context) ([]wire.Usage, error)
 	// Changed receives a value after a machine's power changed. One reader.
 	Changed() <-chan struct{}
 	// Console opens the serial console; several readers share it.

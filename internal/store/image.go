@@ -24,6 +24,23 @@ func (tx *Tx) CreateImage(v *cloud.Image) error { return images.insert(tx, v) }
 // Image returns the image unless it is deleted.
 func (tx *Tx) Image(id cloud.ImageID) (*cloud.Image, error) { return images.live(tx, id) }
 
+// KeepImage is Image for a transaction that makes something from it: until its
+// end nobody changes the image, or deletes it.
+func (tx *Tx) KeepImage(id cloud.ImageID) (*cloud.Image, error) {
+	lock := ""
+	if !tx.d.sqlite { // where writers wait for each other in any case
+		lock = " FOR SHARE"
+	}
+	return images.get(tx, id, "id = ? AND deleted_at = 0"+lock, id)
+}
+
+// LockImage waits for the transactions that keep the image, and makes others wait
+// for this one.
+func (tx *Tx) LockImage(id cloud.ImageID) error {
+	_, err := tx.exec("UPDATE images SET version = version WHERE id = ?", id)
+	return err
+}
+
 // UpdateImage writes the image back; Conflict if it was changed since it was read.
 func (tx *Tx) UpdateImage(v *cloud.Image) error { return images.update(tx, v) }
 

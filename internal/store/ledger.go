@@ -3,6 +3,8 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 
 	"atoll/internal/cloud"
 )
@@ -146,15 +148,39 @@ func (tx *Tx) Unbalanced() ([]cloud.Balance, error) {
 	return out, err
 }
 
-// AddUsage adds to a machine's byte counter of the hour.
-func (tx *Tx) AddUsage(machine cloud.MachineID, counter string, delta int64) error {
+// CountUsage adds what a machine's byte counters grew by since they were told
+// last to those of the hour. Counters of a later run begin at 0; those of an
+// earlier one are known.
+func (tx *Tx) CountUsage(machine cloud.MachineID, run cloud.Time, counters map[string]int64) error {
 	now, err := tx.Now()
 	if err != nil {
 		return err
 	}
 	const hour = 3_600_000_000
-	_, err = tx.exec(`INSERT INTO usage_counters (machine_id, counter, hour, amount) VALUES (?, ?, ?, ?)
-		ON CONFLICT (machine_id, counter, hour) DO UPDATE SET amount = usage_counters.amount + excluded.amount`,
-		machine, counter, int64(now)/hour*hour, delta)
-	return err
+	for _, name := range slices.Sorted(maps.Keys(counters)) { // always in the same order: no deadlocks
+		var last cloud.Time
+		var seen int64
+		err := tx.queryRow(`INSERT INTO usage_seen (machine_id, counter, run, amount) VALUES (?, ?, ?, 0)
+			ON CONFLICT (machine_id, counter) DO UPDATE SET run = usage_seen.run RETURNING run, amount`, machine, name, run).Scan(&last, &seen)
+		if err != nil {
+			return tx.d.translate(err)
+		}
+		amount := counters[name]
+		grown := amount
+		if last == run {
+			grown -= seen
+		}
+		if last > run || grown <= 0 {
+			continue
+		}
+		if _, err := tx.exec("UPDATE usage_seen SET run = ?, amount = ? WHERE machine_id = ? AND counter = ?", run, amount, machine, name); err != nil {
+			return err
+		}
+		if _, err := tx.exec(`INSERT INTO usage_counters (machine_id, counter, hour, amount) VALUES (?, ?, ?, ?)
+			ON CONFLICT (machine_id, counter, hour) DO UPDATE SET amount = usage_counters.amount + excluded.amount`,
+			machine, name, int64(now)/hour*hour, grown); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -54,8 +54,9 @@ type Exchange struct {
 	Facts *cloud.NodeFacts `json:"facts,omitempty"` // at first and when changed
 	// Inventory is the whole list of machines, at first and when changed.
 	Inventory *Inventory `json:"inventory,omitempty"`
-	Usage     []Usage    `json:"usage,omitempty"`
-	Simulated bool       `json:"simulated,omitempty"`
+	// Usage is that of all machines, from time to time.
+	Usage     []Usage `json:"usage,omitempty"`
+	Simulated bool    `json:"simulated,omitempty"`
 }
 
 // JobRef names one lease of a job. Token counts its leases: it is the number of
@@ -104,11 +105,20 @@ type LogLine struct {
 	Attempt int64 `json:"attempt,omitempty"`
 }
 
-// Usage is the growth of one counter of one machine since the last report.
+// Usage is what a machine moved in one run, from its start on: through its network
+// cards as the guest sees them, and from and to its disks.
 type Usage struct {
-	Machine cloud.MachineID `json:"machine"`
-	Counter string          `json:"counter"` // rx_bytes, tx_bytes, read_bytes, write_bytes
-	Delta   int64           `json:"delta"`
+	Machine  cloud.MachineID `json:"machine"`
+	Since    cloud.Time      `json:"since"` // the start of the run; a later one counts from 0 again
+	Received int64           `json:"rx_bytes"`
+	Sent     int64           `json:"tx_bytes"`
+	Read     int64           `json:"read_bytes"`
+	Written  int64           `json:"write_bytes"`
+}
+
+// Counters are the bytes by the names under which they are kept.
+func (u *Usage) Counters() map[string]int64 {
+	return map[string]int64{"rx_bytes": u.Received, "tx_bytes": u.Sent, "read_bytes": u.Read, "write_bytes": u.Written}
 }
 
 // Repeated returns the number of the attempt for LogLine: 0 for the first.

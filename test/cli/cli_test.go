@@ -25,12 +25,14 @@ import (
 
 func TestScripts(t *testing.T) {
 	bin := program.Build(t)
-	url, token := serve(t, bin)
+	data := filepath.Join(t.TempDir(), "data")
+	url, token := serve(t, bin, data)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("DATA", data)
 			e.Setenv("ATOLL_URL", url)
 			e.Setenv("ATOLL_TOKEN", token)
 			return os.WriteFile(filepath.Join(e.WorkDir, "disk.img"), bootable(), 0o600)
@@ -48,10 +50,9 @@ func bootable() []byte {
 
 var ready = regexp.MustCompile(`msg="controller ready" people=(\S+)`)
 
-// serve starts `atoll up` and ends it with the test.
-func serve(t *testing.T, bin string) (url, token string) {
+// serve starts `atoll up` in the folder and ends it with the test.
+func serve(t *testing.T, bin, data string) (url, token string) {
 	t.Helper()
-	data := filepath.Join(t.TempDir(), "data")
 	cmd := exec.Command(bin, "up", "--data", data, "--listen", "127.0.0.1:0", "--agent-listen", "127.0.0.1:0", "--sim", "3", "--no-machines")
 	log, err := cmd.StderrPipe()
 	if err != nil {

@@ -155,6 +155,7 @@ func outcome(err error) cloud.ErrorKind {
 }
 
 func TestWhoMay(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	s := l.things()
 	user := func(name string, m ...cloud.Membership) *control.Request {
@@ -215,6 +216,7 @@ func TestWhoMay(t *testing.T) {
 }
 
 func TestNothingChangesInADisabledAccount(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	s := l.things()
 	l.Control.Engine().Inject = func(_ *cloud.Operation, when string) error {
@@ -252,6 +254,7 @@ func TestNothingChangesInADisabledAccount(t *testing.T) {
 }
 
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.create("web-1")

@@ -21,6 +21,7 @@ func (b *bench) die() {
 func (b *bench) back() {
 	b.T.Helper()
 	b.Restart(b.node)
+	b.WaitNode(b.node.Name, cloud.NodeOnline)
 	b.Until("the leftovers are cleared", func() bool { return len(b.leftovers()) == 0 })
 }
 
@@ -64,6 +65,7 @@ func (b *bench) space() *cloud.Cloudspace {
 // what it holds is removed when it is back, whether the machine is deleted
 // meanwhile or not.
 func TestNodeDiesDuringCreate(t *testing.T) {
+	t.Parallel()
 	for _, deleted := range []bool{false, true} {
 		b := newBench(t, storetest.SQLite(t))
 		b.watch("machine.create")
@@ -105,6 +107,7 @@ func TestNodeDiesDuringCreate(t *testing.T) {
 
 // A forced delete needs no node.
 func TestNodeDiesBeforeForcedDelete(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	b.create("web-1")
 	_, o, err := b.forward("web-1")
@@ -127,6 +130,7 @@ func TestNodeDiesBeforeForcedDelete(t *testing.T) {
 // A port that is closed, or was not opened, while its node is away is closed on
 // the node when it is back; nothing waits for the node.
 func TestNodeDiesBeforePortsChange(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	b.create("web-1")
 	f, o, err := b.forward("web-1")
@@ -159,6 +163,7 @@ func TestNodeDiesBeforePortsChange(t *testing.T) {
 
 // A network whose node is away goes when the node is back.
 func TestNodeDiesBeforeCloudspaceDelete(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	s := b.emptying(t)
 	b.die()
@@ -175,6 +180,7 @@ func TestNodeDiesBeforeCloudspaceDelete(t *testing.T) {
 // A machine that failed on a node that died is made again on another one, and the
 // dead node forgets its part; made again on the same node, it keeps its disk.
 func TestRetryAfterNodeDied(t *testing.T) {
+	t.Parallel()
 	for _, elsewhere := range []bool{true, false} {
 		b := newBench(t, storetest.SQLite(t))
 		b.watch("machine.create")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -14,23 +13,15 @@ import (
 	"atoll/internal/control"
 	"atoll/internal/sal/sim"
 	"atoll/internal/store"
-	"atoll/internal/store/pgtest"
+	"atoll/internal/store/storetest"
 )
 
 // twoControllers starts controllers A and B on one PostgreSQL, sim-1 at A and
 // sim-2 at B.
 func twoControllers(t *testing.T) (l *Lab, b *Controller) {
-	dsn := pgtest.DSN(t)
-	open := func() *store.DB {
-		db, err := store.Open(t.Context(), dsn, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		return db
-	}
-	l = New(t, open(), 1, sim.Config{})
-	b = l.AddController(open())
+	dsn := storetest.DSN(t)
+	l = New(t, storetest.Open(t, dsn), 1, sim.Config{})
+	b = l.AddController(storetest.Open(t, dsn))
 	l.AddNodeAt("sim-2", b)
 	l.WaitNode("sim-2", cloud.NodeOnline)
 	return l, b
@@ -95,6 +86,7 @@ func (l *Lab) holder(node string, c *Controller) {
 }
 
 func TestJobReachesAnAgentOfAnotherController(t *testing.T) {
+	t.Parallel()
 	l, b := twoControllers(t)
 	for range 3 { // the first one makes the lane, the others go into it
 		for _, c := range []*Controller{l.Controller, b} {
@@ -109,6 +101,7 @@ func TestJobReachesAnAgentOfAnotherController(t *testing.T) {
 }
 
 func TestCancelReachesAnAgentOfAnotherController(t *testing.T) {
+	t.Parallel()
 	l, b := twoControllers(t)
 	j := l.command(b, "sim-2", "sleep", "infinity")
 	l.Until("the job runs", func() bool { return l.jobState(b, j.ID) == cloud.JobRunning })
@@ -121,6 +114,7 @@ func TestCancelReachesAnAgentOfAnotherController(t *testing.T) {
 }
 
 func TestAgentThatTurnsToAnotherControllerGetsItsJobs(t *testing.T) {
+	t.Parallel()
 	l, b := twoControllers(t)
 	l.jobEnds(l.Controller, l.command(l.Controller, "sim-1", "true").ID)
 	n := l.Node("sim-1")
@@ -139,6 +133,7 @@ func TestAgentThatTurnsToAnotherControllerGetsItsJobs(t *testing.T) {
 }
 
 func TestOperationOfAStoppedControllerGoesOn(t *testing.T) {
+	t.Parallel()
 	l, b := twoControllers(t)
 	o, err := b.Control.StartRun(t.Context(), l.Admin, control.Run{Command: []string{"sleep", "3"}, Nodes: []string{"sim-1"}})
 	if err != nil {
@@ -157,6 +152,7 @@ func TestOperationOfAStoppedControllerGoesOn(t *testing.T) {
 }
 
 func TestMachineOfAnotherControllersNode(t *testing.T) {
+	t.Parallel()
 	l, b := twoControllers(t)
 	l.image("disk")
 	for i, c := range []*Controller{l.Controller, b} {
@@ -175,6 +171,7 @@ func TestMachineOfAnotherControllersNode(t *testing.T) {
 }
 
 func TestSchedulesFireOnceAndEventsHaveOneOrder(t *testing.T) {
+	t.Parallel()
 	l, b := twoControllers(t)
 	s := &cloud.Schedule{Name: "tick", Command: []string{"true"}, All: true, Every: "1s"}
 	if err := l.Control.CreateSchedule(t.Context(), l.Admin, s); err != nil {

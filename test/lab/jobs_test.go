@@ -30,6 +30,7 @@ func lines(t *testing.T, log []byte) []string {
 }
 
 func TestLogOfAShortJob(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	j := l.jobEnds(l.Controller, l.command(l.Controller, "sim-1", "echo", "one\ntwo").ID)
 	var log bytes.Buffer
@@ -47,6 +48,7 @@ func TestLogOfAShortJob(t *testing.T) {
 }
 
 func TestLogOfLongOutputIsFollowed(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 1, sim.Config{})
 		var text strings.Builder
@@ -72,6 +74,7 @@ func TestLogOfLongOutputIsFollowed(t *testing.T) {
 }
 
 func TestScriptOnSimulatedNodes(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 3, sim.Config{})
 	source := []byte("#!/bin/sh\n# ---\n# description: greets\n# parameters: {type: object, required: [who], properties: {who: {type: string}}}\n# ---\necho hello\n")
 	if _, err := l.Control.CreateScript(t.Context(), l.Admin, "", "greet", source); err != nil {
@@ -111,6 +114,7 @@ func TestScriptOnSimulatedNodes(t *testing.T) {
 }
 
 func TestScheduleOfAScriptOnAllNodes(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 3, sim.Config{})
 		source := []byte("#!/bin/sh\n# ---\n# description: looks\n# every: 2s\n# ---\ntrue\n")

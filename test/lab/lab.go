@@ -69,6 +69,9 @@ type Node struct {
 	done   chan struct{}
 }
 
+// settle is the controllers' Pace.Settle.
+const settle = 200 * time.Millisecond
+
 // New starts a controller on the store and n simulated nodes (sim-1, …), and
 // waits until all are online. Everything ends with the test.
 func New(t testing.TB, db *store.DB, n int, cfg sim.Config) *Lab {
@@ -132,21 +135,7 @@ func (l *Lab) startController(db *store.DB, listen string) *Controller {
 	t := l.root
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	blobs, err := blob.Open(ctx, l.blobs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, _, err := pki.LoadKeyring(l.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &Controller{DB: db}
-	c.Control, err = control.New(ctx, control.Config{
-		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.NewPasswords(1), Log: l.Log, PublicURL: "http://lab", ImageURLAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, SharedBlobs: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := &Controller{DB: db, Control: l.rules(ctx, db)}
 	c.Control.Engine().Inject = l.Faults.Inject
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -173,8 +162,30 @@ func (l *Lab) startController(db *store.DB, listen string) *Controller {
 	c.stop = sync.OnceFunc(func() {
 		cancel()
 		wg.Wait()
-		blobs.Close() //nolint:errcheck // nothing is under way
+		run.Blobs.Close() //nolint:errcheck // nothing is under way
 	})
+	return c
+}
+
+// rules returns a controller's rules over the store, which do not run yet.
+func (l *Lab) rules(ctx context.Context, db *store.DB) *control.Control {
+	t := l.root
+	t.Helper()
+	blobs, err := blob.Open(ctx, l.blobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, _, err := pki.LoadKeyring(l.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := control.New(ctx, control.Config{
+		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.PasswordsForTest(1), Log: l.Log, PublicURL: "http://lab", ImageURLAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, SharedBlobs: true,
+		Pace: control.Pace{Settle: settle, Nodes: 100 * time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 

@@ -11,6 +11,7 @@ import (
 )
 
 func TestDeleteNode(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 1, sim.Config{})
 		l.image("disk")
@@ -43,6 +44,7 @@ func TestDeleteNode(t *testing.T) {
 }
 
 func TestFailedDeleteKeepsNoForward(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.create("web-1")

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,7 @@ func (l *Lab) age(m *cloud.Machine) {
 }
 
 func TestRunStrategyAnswersWhatIsFound(t *testing.T) {
+	t.Parallel()
 	off := func(n *Node, m *cloud.Machine) error { return n.Sim.GuestOff(m.ID) }
 	crash := func(n *Node, m *cloud.Machine) error { return n.Sim.GuestCrash(m.ID) }
 	for _, tt := range []struct {
@@ -133,6 +135,7 @@ func (l *Lab) running(m *cloud.Machine, want bool) {
 }
 
 func TestHostReboot(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 1, sim.Config{})
 		l.image("disk")
@@ -162,6 +165,7 @@ func TestHostReboot(t *testing.T) {
 }
 
 func TestMachineThatShouldBeOff(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	l.create("web-1")
@@ -199,6 +203,7 @@ func (l *Lab) startOnNode(n *Node, m *cloud.Machine) {
 }
 
 func TestUnknownMachineIsCleared(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	n := l.Node("sim-1")
 	s, disk, stranger := n.Sim.SAL(), cloud.NewID[cloud.DiskID](), cloud.NewID[cloud.MachineID]()
@@ -213,25 +218,26 @@ func TestUnknownMachineIsCleared(t *testing.T) {
 	}
 	n.Stop() // an agent looks when it starts
 	l.Restart(n)
-	var left []cloud.Leftover
-	l.Until("there is a leftover", func() bool {
-		left, _, err = l.Control.Leftovers(t.Context(), l.Admin, control.Query{Visible: store.Everything})
-		return err == nil && len(left) > 0
+	l.Until("the machine is gone, and on record as cleared", func() bool {
+		machines, err := s.Machines.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, _, err := l.Control.EventsAfter(t.Context(), l.Admin, 0, control.EventFilter{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(machines) == 0 && slices.ContainsFunc(events, func(e cloud.Event) bool {
+			return e.Action == "leftover.cleared" && e.SubjectName == "machine "+string(stranger)
+		})
 	})
-	if left[0].Kind != cloud.LeftoverMachine || left[0].ObjectID != string(stranger) || left[0].Epoch != 3 {
-		t.Errorf("leftover = %+v", left[0])
+	if left, _, err := l.Control.Leftovers(t.Context(), l.Admin, control.Query{Visible: store.Everything}); err != nil || len(left) > 0 {
+		t.Errorf("leftovers = %+v, %v, want none", left, err)
 	}
-	l.Until("the machine is gone", func() bool {
-		list, err := s.Machines.List(t.Context())
-		return err == nil && len(list) == 0
-	})
-	l.Until("the leftover is gone", func() bool {
-		left, _, err = l.Control.Leftovers(t.Context(), l.Admin, control.Query{Visible: store.Everything})
-		return err == nil && len(left) == 0
-	})
 }
 
 func TestGuestThatGoesOffAtOnceIsSeen(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.createWith("web-1", cloud.RunManual)
@@ -257,6 +263,7 @@ func (l *Lab) silent(name string) *cloud.Node {
 }
 
 func TestNodeOfflineAndBack(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 1, sim.Config{})
 		l.image("disk")
@@ -285,6 +292,7 @@ func TestNodeOfflineAndBack(t *testing.T) {
 }
 
 func TestMachineThatWentOffWhileItsNodeWasAway(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.createWith("web-1", cloud.RunAlways)
@@ -302,6 +310,7 @@ func TestMachineThatWentOffWhileItsNodeWasAway(t *testing.T) {
 }
 
 func TestCapacityComesFromFacts(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	n := l.WaitNode("sim-1", cloud.NodeOnline)
 	limits := func() map[cloud.Resource]int64 {
@@ -352,6 +361,7 @@ func (l *Lab) reasons(in control.NewMachine) (map[string]string, error) {
 }
 
 func TestPlacementIsExplained(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 5, sim.Config{})
 	l.image("disk")
 	other := &cloud.Location{Name: "elsewhere"}
@@ -398,6 +408,7 @@ func TestPlacementIsExplained(t *testing.T) {
 }
 
 func TestRunningQuotaIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	m := l.create("web-1")

@@ -12,7 +12,6 @@ import (
 
 	"atoll/internal/cloud"
 	"atoll/internal/control"
-	"atoll/internal/job"
 	"atoll/internal/op"
 	"atoll/internal/op/optest"
 	"atoll/internal/sal/saltest"
@@ -23,17 +22,35 @@ import (
 )
 
 // optest returns the lab as the world of optest.
-func (l *Lab) optest() *optest.World {
+func (b *bench) optest() *optest.World {
 	return &optest.World{
-		DB: l.DB, Faults: l.Faults,
-		Engine: func() *op.Engine { return l.Control.Engine() },
-		Queue:  func() *job.Queue { return l.Control.Queue() },
-		Kill:   func(t *testing.T) { l.within(t, l.KillController) },
+		DB: b.DB, Faults: b.Faults,
+		Engine: func() *op.Engine { return b.Control.Engine() },
+		Kill:   func(t *testing.T) { b.within(t, b.KillController) },
 		Cancel: func(ctx context.Context, id cloud.OperationID) error {
-			return l.Control.CancelOperation(ctx, l.Admin, id)
+			return b.Control.CancelOperation(ctx, b.Admin, id)
 		},
-		Sound: func(t *testing.T) { l.within(t, l.Sound) },
+		Sound:  func(t *testing.T) { b.within(t, b.Sound) },
+		Die:    func(t *testing.T) { b.within(t, b.die) },
+		Back:   func(t *testing.T) { b.within(t, b.back) },
+		Second: b.second,
 	}
+}
+
+// second is another controller on PostgreSQL, or on SQLite, whose file has one
+// controller, another engine of it.
+func (b *bench) second(t *testing.T) (*op.Engine, func(context.Context) error) {
+	if b.DB.Shared() {
+		c := b.rules(t.Context(), storetest.Open(t, b.dsn))
+		return c.Engine(), c.Run
+	}
+	first := b.Control.Engine()
+	e := op.NewEngine(b.DB, b.Control.Queue(), cloud.NewID[cloud.ControllerID](), b.Log)
+	e.Event = first.Event
+	for _, d := range first.Definitions() {
+		e.Define(*d)
+	}
+	return e, e.Run
 }
 
 // within has the lab report to a subtest while fn runs.
@@ -50,17 +67,27 @@ func (l *Lab) within(t *testing.T, fn func()) {
 type bench struct {
 	*Lab
 	node *Node
+	dsn  string // of PostgreSQL
 	n    int
 	web  *httptest.Server
 	file map[string][]byte
 }
 
 func newBench(t *testing.T, db *store.DB) *bench {
+	t.Helper()
 	b := &bench{Lab: New(t, db, 1, sim.Config{}), file: map[string][]byte{}}
 	b.node = b.Node("sim-1")
 	b.image("disk")
 	b.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(b.file[r.URL.Path]) }))
 	t.Cleanup(b.web.Close)
+	return b
+}
+
+func newPostgresBench(t *testing.T) *bench {
+	t.Helper()
+	dsn := storetest.DSN(t)
+	b := newBench(t, storetest.Open(t, dsn))
+	b.dsn = dsn
 	return b
 }
 
@@ -110,6 +137,7 @@ func (b *bench) creation(t *testing.T) *optest.Subject {
 	name := b.name("web")
 	return &optest.Subject{
 		Start: func() (cloud.OperationID, error) { return b.starts(name) },
+		Away:  func(t *testing.T) { b.within(t, func() { b.holds(map[cloud.Resource]int64{}) }) },
 		Ended: func(t *testing.T, o *cloud.Operation) {
 			b.within(t, func() {
 				want := cloud.MachineFailed
@@ -180,10 +208,9 @@ func (b *bench) forward(name string) (*cloud.PortForward, *cloud.Operation, erro
 // forwarded checks the port forward after an operation on it.
 func (b *bench) forwarded(f *cloud.PortForward, want cloud.PortForwardState) {
 	b.T.Helper()
-	ports := b.node.Sim.Ports()
-	if open := len(ports) == 1; open != (want == cloud.PortForwardActive) {
-		b.T.Errorf("ports %v are open for a port forward that should be %s", ports, want)
-	}
+	b.Until("the node's ports are as they should be", func() bool { // one that was away closes them late
+		return (len(b.node.Sim.Ports()) == 1) == (want == cloud.PortForwardActive)
+	})
 	got, err := b.Control.PortForward(b.T.Context(), b.Admin, f.ID)
 	if want == cloud.PortForwardDeleted {
 		if !cloud.Is(err, cloud.NotFound) {
@@ -349,22 +376,37 @@ func (b *bench) running(*testing.T) *optest.Subject {
 
 // Every kind of operation, through everything.
 func TestOperations(t *testing.T) {
-	b := newBench(t, storetest.SQLite(t))
-	optest.Run(t, b.optest(), b.cases())
+	t.Parallel()
+	optest.Run(t, func(t *testing.T) (*optest.World, []optest.Case) {
+		b := newBench(t, storetest.SQLite(t))
+		return b.optest(), b.cases()
+	})
 }
 
 // The same on PostgreSQL for kinds with undo, without, and with other rows.
 func TestOperationsOnPostgres(t *testing.T) {
-	b := newBench(t, storetest.Postgres(t))
-	optest.Some(t, b.optest(), b.cases(), "machine.create", "machine.delete", "port-forward.create")
+	t.Parallel()
+	optest.Some(t, func(t *testing.T) (*optest.World, []optest.Case) {
+		b := newPostgresBench(t)
+		return b.optest(), b.cases()
+	}, "machine.create", "port-forward.create")
 }
 
-// Two controllers at once; an image's download is the controller's own, which the
-// second engine here has no other of.
+// Two controllers at once.
 func TestOperationsTwice(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		b := newBench(t, db)
-		cases := slices.DeleteFunc(b.cases(), func(c optest.Case) bool { return c.Kind == "image.create" })
-		optest.Twice(t, b.optest(), cases)
+	t.Parallel()
+	optest.Twice(t, func(t *testing.T) (*optest.World, []optest.Case) {
+		b := newPostgresBench(t)
+		return b.optest(), b.cases()
+	})
+}
+
+// A controller on SQLite that was frozen goes on beside the one that took its
+// place. An image's download is the controller's own, of which there is one here.
+func TestOperationsTwiceOnSQLite(t *testing.T) {
+	t.Parallel()
+	optest.Twice(t, func(t *testing.T) (*optest.World, []optest.Case) {
+		b := newBench(t, storetest.SQLite(t))
+		return b.optest(), slices.DeleteFunc(b.cases(), func(c optest.Case) bool { return c.Kind == "image.create" })
 	})
 }

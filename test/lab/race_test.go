@@ -14,6 +14,7 @@ import (
 // A machine that is made while the last other one of its cloudspace is deleted
 // keeps its network, whatever the delete has done already.
 func TestCreateDuringDeleteOfLast(t *testing.T) {
+	t.Parallel()
 	for _, call := range []int{1, 2} {
 		b := newBench(t, storetest.SQLite(t))
 		b.create("old")
@@ -41,6 +42,7 @@ func TestCreateDuringDeleteOfLast(t *testing.T) {
 
 // A try of the removal that comes after another machine was made removes nothing.
 func TestRemovalOfNetworkIsTriedAgainAfterCreate(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	b.create("old")
 	b.watch("machine.delete")
@@ -71,6 +73,7 @@ func TestRemovalOfNetworkIsTriedAgainAfterCreate(t *testing.T) {
 
 // A machine that is deleted while its creation undoes itself is deleted after it.
 func TestDeleteDuringUndo(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	b.create("other") // so that the network stays
 	for _, when := range []string{"before undo start", "after undo make network", "before undo make disk"} {
@@ -100,6 +103,7 @@ func TestDeleteDuringUndo(t *testing.T) {
 // A machine that is deleted while it is made is gone in the end, wherever its
 // creation was; so is one that is deleted by force while it is deleted.
 func TestDeleteSupersedes(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	for _, when := range []string{"before do fetch image", "after do make disk", "before do make network", "after do start"} {
 		b.watch("machine.create")
@@ -132,6 +136,7 @@ func TestDeleteSupersedes(t *testing.T) {
 
 // A creation that failed leaves the cloudspace free to go to any node.
 func TestFailedCreateFreesTheCloudspace(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	for _, when := range []string{"before do fetch image", "before do make disk", "before do make network", "after do start"} {
 		b.watch("machine.create")
@@ -150,6 +155,7 @@ func TestFailedCreateFreesTheCloudspace(t *testing.T) {
 // A creation that failed is tried again by its operation, until it succeeds, and
 // not once the machine's deletion has failed.
 func TestRetryOfCreate(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	b.watch("machine.create")
 	b.Faults.At(optest.Point{When: "after do start", Call: 1}, cloud.Errorf(cloud.Unavailable, "broken"))
@@ -179,6 +185,7 @@ func TestRetryOfCreate(t *testing.T) {
 
 // A job that hangs on its node is ended when its operation is canceled.
 func TestCancelWhileNodeHangs(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, storetest.SQLite(t))
 	for _, step := range []string{"fetch image", "make disk", "make network", "start"} {
 		b.watch("machine.create")
@@ -211,6 +218,7 @@ func TestCancelWhileNodeHangs(t *testing.T) {
 // The last of several machines that are deleted at once, or fail at once, takes
 // the network with it.
 func TestLastOfManyTakesTheNetwork(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		b := newBench(t, db)
 		for range 5 {

@@ -45,6 +45,7 @@ func (l *Lab) create(name string) *cloud.Machine {
 }
 
 func TestJobGoesToItsAgentAndBack(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 1, sim.Config{})
 		n := l.WaitNode("sim-1", cloud.NodeOnline)
@@ -65,6 +66,7 @@ func TestJobGoesToItsAgentAndBack(t *testing.T) {
 }
 
 func TestMachineLife(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 2, sim.Config{})
 		l.image("disk")
@@ -122,6 +124,7 @@ func (l *Lab) empty() {
 }
 
 func TestFanOutShowsEachNode(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := New(t, db, 5, sim.Config{})
 		o, err := l.Control.StartRun(t.Context(), l.Admin, control.Run{Command: []string{"uname", "-a"}, All: true, Batch: "40%"})
@@ -148,6 +151,7 @@ func TestFanOutShowsEachNode(t *testing.T) {
 }
 
 func TestConsoleIsHandedOver(t *testing.T) {
+	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{})
 	l.image("disk")
 	l.create("web-1")

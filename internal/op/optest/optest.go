@@ -1,8 +1,8 @@
 // Package optest puts each kind of operation through all that may happen to it:
-// each of its steps is repeated, fails, is canceled, runs out of time, and loses
-// its controller, before the step, while it waits, after it, and in its undo. In
-// the end the object must be in a static state, the ledger balanced, and nothing
-// left on the nodes.
+// each of its steps is repeated, by two controllers at once too, fails, is
+// canceled, runs out of time, and loses its controller or its node, before the
+// step, while it waits, after it, and in its undo. In the end the object must be
+// in a static state, the ledger balanced, and nothing left on the nodes.
 //
 // It is for tests only and must never be imported by the product. It must never
 // know what a kind does: the cases say how to start one and what is right after
@@ -12,7 +12,6 @@ package optest
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"atoll/internal/cloud"
-	"atoll/internal/job"
 	"atoll/internal/op"
 	"atoll/internal/store"
 )
@@ -34,8 +32,12 @@ type World struct {
 	// store.
 	Kill   func(t *testing.T)
 	Cancel func(ctx context.Context, id cloud.OperationID) error
-	// Queue is the running controller's.
-	Queue func() *job.Queue
+	// Die ends the node for good, as far as the controller knows; Back has it return
+	// and waits until it has removed what it was told to.
+	Die, Back func(t *testing.T)
+	// Second makes another controller on the same store, that does nothing before
+	// run is called.
+	Second func(t *testing.T) (e *op.Engine, run func(context.Context) error)
 	// Sound fails the test if an object is stuck or a balance is wrong.
 	Sound func(t *testing.T)
 }
@@ -51,6 +53,9 @@ type Case struct {
 // Subject is what one operation is done to.
 type Subject struct {
 	Start func() (cloud.OperationID, error)
+	// Away checks the object and the ledger after an operation that lost its node;
+	// nil if Sound says all. Ended is called when the node is back.
+	Away func(t *testing.T)
 	// Ended checks the object and the nodes after the operation.
 	Ended func(t *testing.T, o *cloud.Operation)
 	// Clear removes everything and checks that nothing remains.
@@ -75,21 +80,35 @@ func Covered(t *testing.T, e *op.Engine, cases []Case) {
 	}
 }
 
-// Run puts each case through everything.
-func Run(t *testing.T, w *World, cases []Case) {
-	Covered(t, w.Engine(), cases)
-	for _, c := range cases {
-		t.Run(c.name(), func(t *testing.T) { w.all(t, c) })
+// NewWorld makes a world and the cases in it, always the same ones.
+type NewWorld func(t *testing.T) (*World, []Case)
+
+// each runs the test for each of the cases of the kinds, all if none is named, in
+// a world of its own.
+func (make NewWorld) each(t *testing.T, kinds []string, test func(t *testing.T, w *World, c Case)) {
+	_, cases := make(t)
+	for i, c := range cases {
+		if len(kinds) > 0 && !slices.Contains(kinds, c.Kind) {
+			continue
+		}
+		t.Run(c.name(), func(t *testing.T) {
+			t.Parallel()
+			w, cases := make(t)
+			test(t, w, cases[i])
+		})
 	}
 }
 
-// Some puts the cases of the named kinds through everything.
-func Some(t *testing.T, w *World, cases []Case, kinds ...string) {
-	for _, c := range cases {
-		if slices.Contains(kinds, c.Kind) && c.Way == "" {
-			t.Run(c.name(), func(t *testing.T) { w.all(t, c) })
-		}
-	}
+// Run puts each case through everything.
+func Run(t *testing.T, make NewWorld) {
+	w, cases := make(t)
+	Covered(t, w.Engine(), cases)
+	Some(t, make)
+}
+
+// Some is Run for some kinds.
+func Some(t *testing.T, make NewWorld, kinds ...string) {
+	make.each(t, kinds, func(t *testing.T, w *World, c Case) { w.all(t, c) })
 }
 
 // errFault is the error of a step that fails.
@@ -105,6 +124,9 @@ func (w *World) all(t *testing.T, c Case) {
 		w.backward(t, c, last, p)
 	}
 }
+
+// begins reports whether the point is before a step, or its next look at its jobs.
+func (p Point) begins() bool { return strings.HasPrefix(p.When, "before") }
 
 // trace runs the operation without faults and returns where it came.
 func (w *World) trace(t *testing.T, c Case) (points []Point) {
@@ -160,12 +182,22 @@ func (w *World) forward(t *testing.T, c Case, p Point) {
 			w.Faults.Release()
 		})
 	})
-	if strings.HasPrefix(p.When, "after") {
+	if !p.begins() {
 		t.Run("repeat "+p.String(), func(t *testing.T) {
 			w.one(t, c, cloud.OperationSucceeded, func(r *run) { r.repeat(p) })
 		})
 		return
 	}
+	t.Run("lose the node "+p.String(), func(t *testing.T) {
+		w.one(t, c, cloud.OperationCanceled, func(r *run) {
+			r.hold(p)
+			r.die()
+			if err := w.Cancel(t.Context(), r.id); err != nil {
+				t.Fatal(err)
+			}
+			w.Faults.Release()
+		})
+	})
 	t.Run("time out "+p.String(), func(t *testing.T) {
 		w.one(t, c, cloud.OperationFailed, func(r *run) {
 			r.hold(p)
@@ -191,14 +223,23 @@ func (w *World) backward(t *testing.T, c Case, last, p Point) {
 			r.kill(p)
 		})
 	})
-	if strings.HasPrefix(p.When, "after") {
+	if !p.begins() {
 		t.Run("repeat "+p.String(), func(t *testing.T) {
 			w.one(t, c, cloud.OperationFailed, func(r *run) {
 				w.Faults.At(last, errFault)
 				r.repeat(p)
 			})
 		})
+		return
 	}
+	t.Run("lose the node "+p.String(), func(t *testing.T) {
+		w.one(t, c, cloud.OperationFailed, func(r *run) {
+			w.Faults.At(last, errFault)
+			r.hold(p)
+			r.die()
+			w.Faults.Release()
+		})
+	})
 }
 
 // run is one operation under test.
@@ -207,6 +248,8 @@ type run struct {
 	w  *World
 	s  *Subject
 	id cloud.OperationID
+	// dead says that the node is.
+	dead bool
 }
 
 // one arranges, lets the fault happen, waits for the end and checks everything. It
@@ -227,6 +270,12 @@ func (w *World) one(t *testing.T, c Case, want cloud.OperationState, happen func
 	}
 	points := known(w.Faults.Trace())
 	w.Sound(t)
+	if r.dead {
+		if r.s.Away != nil {
+			r.s.Away(t)
+		}
+		w.Back(t)
+	}
 	r.s.Ended(t, o)
 	r.s.Clear(t)
 	w.Sound(t)
@@ -247,6 +296,12 @@ func (r *run) hold(p Point) {
 	reached := r.w.Faults.Hold(p)
 	r.start()
 	r.wait(reached, p)
+}
+
+func (r *run) die() {
+	r.t.Helper()
+	r.w.Die(r.t)
+	r.dead = true
 }
 
 // kill starts the operation and kills its controller at the point.
@@ -283,33 +338,43 @@ func (r *run) wait(reached <-chan struct{}, p Point) {
 // one, which is told all the while that there is something to do, must change
 // nothing. On a store for several controllers the first one freezes within its
 // transaction, after it has seen that the operation is its own.
-func Twice(t *testing.T, w *World, cases []Case) {
-	for _, c := range cases {
-		t.Run(c.name(), func(t *testing.T) {
-			for _, p := range w.trace(t, c) {
-				if strings.HasPrefix(p.When, "before") {
-					t.Run("freeze "+p.String(), func(t *testing.T) { w.twice(t, c, p) })
-				}
+func Twice(t *testing.T, make NewWorld) {
+	make.each(t, nil, func(t *testing.T, w *World, c Case) {
+		forward := w.trace(t, c)
+		last := forward[len(forward)-1]
+		for _, p := range forward {
+			if p.begins() {
+				t.Run("freeze "+p.String(), func(t *testing.T) { w.twice(t, c, p, cloud.OperationSucceeded, nil) })
 			}
-		})
-	}
+		}
+		for _, p := range w.undoTrace(t, c, last) {
+			if p.begins() {
+				t.Run("freeze "+p.String(), func(t *testing.T) {
+					w.twice(t, c, p, cloud.OperationFailed, func() { w.Faults.At(last, errFault) })
+				})
+			}
+		}
+	})
 }
 
-func (w *World) twice(t *testing.T, c Case, p Point) {
-	w.one(t, c, cloud.OperationSucceeded, func(r *run) {
+func (w *World) twice(t *testing.T, c Case, p Point, want cloud.OperationState, arm func()) {
+	w.one(t, c, want, func(r *run) {
+		if arm != nil {
+			arm()
+		}
 		thaw := w.Faults.Freeze(p, w.DB.Shared())
 		defer thaw()
 		r.start()
 		r.wait(w.Faults.Reached(p), p)
-		second := w.second()
+		second, runs := w.Second(t)
 		ctx, stop := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		defer all.Wait()
 		defer stop()
 		w.steal(t, r.id, second)
 		all.Go(func() {
-			if err := second.Run(ctx); err != nil {
-				t.Errorf("second engine: %v", err)
+			if err := runs(ctx); err != nil {
+				t.Errorf("second controller: %v", err)
 			}
 		})
 		all.Go(func() { // both hear of everything, as of a job that has ended
@@ -324,17 +389,6 @@ func (w *World) twice(t *testing.T, c Case, p Point) {
 			t.Error(err)
 		}
 	})
-}
-
-// second returns another controller's engine.
-func (w *World) second() *op.Engine {
-	first := w.Engine()
-	e := op.NewEngine(w.DB, w.Queue(), cloud.NewID[cloud.ControllerID](), slog.New(slog.DiscardHandler))
-	e.Event = first.Event
-	for _, d := range first.Definitions() {
-		e.Define(*d)
-	}
-	return e
 }
 
 // steal ends the first controller's leases and has the second one take them,

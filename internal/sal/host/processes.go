@@ -22,7 +22,9 @@ type Config struct {
 	Parent string
 	// Work is a folder for the private folders of root's commands.
 	Work string
-	// Homes holds the home folder of each project's user, named by its number.
+	// Homes holds the home folder of each project's user, named by its number. No
+	// quota bounds what a project writes there: on a node for projects, put Homes on
+	// a file system of its own, so that a full one stops no machine.
 	Homes string
 	// Hide lists folders that projects' commands must not see: the agent's data
 	// folder first of all. Homes and Work are hidden without being named.

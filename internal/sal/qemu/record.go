@@ -34,6 +34,8 @@ const (
 type record struct {
 	Spec     wire.MachineSpec `json:"spec"` // without the seed, which may hold secrets
 	HostBoot string           `json:"host_boot"`
+	Since    cloud.Time       `json:"since,omitempty"` // of the current or last run
+	Taps     []string         `json:"taps,omitempty"`  // its devices
 	// Ended tells how the last run ended, or will in a moment: it is written
 	// before QEMU is told to quit, so that whoever finds no process knows why.
 	// nil while the machine runs; no process and no Ended is a crash.
@@ -46,6 +48,8 @@ type ended struct {
 	Detail string      `json:"detail"`
 	// WithHost is set when the host went down under the machine.
 	WithHost bool `json:"with_host,omitempty"`
+	// Usage is the last that is known of the run.
+	Usage wire.Usage `json:"usage,omitzero"`
 }
 
 // save writes the record by rename, so that there is always a whole one.

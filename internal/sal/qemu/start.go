@@ -117,9 +117,14 @@ func (m *machine) start(ctx context.Context, spec wire.MachineSpec, accelerator 
 		return errors.Join(err, m.detachTaps(context.WithoutCancel(ctx)))
 	}
 	m.openConsole(ctx)
-	m.update(func() { m.pid = q.pid })
+	m.update(func() { m.pid, m.usage = q.pid, wire.Usage{} })
 	// From here on the watcher lets the guest go, also that of a next agent.
-	err = m.record(func(r *record) { r.Ended = nil })
+	err = m.record(func(r *record) {
+		r.Ended, r.Since, r.Taps = nil, cloud.Now(), nil
+		for _, t := range taps {
+			r.Taps = append(r.Taps, t.device)
+		}
+	})
 	m.watch(q)
 	if err != nil {
 		return errors.Join(err, m.halt(ctx, &ended{Power: cloud.PowerOff, Detail: "it could not be recorded"}))

@@ -70,6 +70,7 @@ func (m *machine) halt(ctx context.Context, end *ended) error {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
+	end.Usage = m.count(ctx)
 	if err := m.record(func(r *record) { r.Ended = end }); err != nil {
 		// A full disk must not keep a machine running.
 		m.d.cfg.Log.Error("machine stops", "error", err)

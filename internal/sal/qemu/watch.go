@@ -31,13 +31,14 @@ type machine struct {
 	reboot  chan struct{} // the same, for reboots, which leave op free
 
 	mu        sync.Mutex
-	rec       *record // nil until the first Start
-	running   bool    // a watcher watches a process
-	status    string  // QEMU's run state; "" while it has not answered
-	resets    int     // that QEMU told of
-	rebooting bool    // a guest that powers off is to be started again
-	qmp       *qmp    // nil while there is no connection
-	pid       int     // of the process; 0 if no connection ever told it
+	rec       *record    // nil until the first Start
+	running   bool       // a watcher watches a process
+	status    string     // QEMU's run state; "" while it has not answered
+	resets    int        // that QEMU told of
+	rebooting bool       // a guest that powers off is to be started again
+	qmp       *qmp       // nil while there is no connection
+	pid       int        // of the process; 0 if no connection ever told it
+	usage     wire.Usage // of the run, as last read
 	power     cloud.Power
 	news      chan struct{} // closed at the next change of the fields
 	poke      chan struct{} // tells the watcher to look
@@ -288,6 +289,7 @@ func (m *machine) react(q *qmp, status string) {
 	// A process whose record has ended already is one that was not fully started
 	// or not fully stopped when the agent was killed.
 	if end != nil && started {
+		end.Usage = m.count(m.d.ctx)
 		if err := m.record(func(r *record) { r.Ended = end }); err != nil {
 			m.d.cfg.Log.Error("machine ended", "error", err)
 			return // QEMU stays as it is; we look again
@@ -299,13 +301,14 @@ func (m *machine) react(q *qmp, status string) {
 // buried records the end of the process.
 func (m *machine) buried() {
 	m.mu.Lock()
-	end, lost := m.rec.Ended, m.rec.HostBoot != m.d.boot
+	end, lost, usage := m.rec.Ended, m.rec.HostBoot != m.d.boot, m.usage
 	m.mu.Unlock()
 	if end == nil {
 		end = &ended{Power: cloud.PowerCrashed, Detail: "QEMU ended: " + lastWords(m.dir)}
 		if lost {
 			end = &ended{Power: cloud.PowerOff, Detail: "it went down with its host", WithHost: true}
 		}
+		end.Usage = usage
 		if err := m.record(func(r *record) { r.Ended = end }); err != nil {
 			m.d.cfg.Log.Error("machine ended", "error", err)
 		}

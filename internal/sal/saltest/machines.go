@@ -40,6 +40,7 @@ func Machines(t *testing.T, newEnv func(t *testing.T) MachinesEnv) {
 		"delete while stopping": machinesDeleteWins,
 		"console":               machinesConsole,
 		"agent restarts":        machinesRestart,
+		"usage":                 machinesUsage,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newEnv(t)) })
 	}
@@ -277,6 +278,52 @@ func machinesRestart(t *testing.T, env MachinesEnv) {
 	must(t, ms.Start(ctx, on))
 	must(t, ms.Delete(ctx, on.MachineRef))
 	must(t, ms.Delete(ctx, off.MachineRef))
+}
+
+func machinesUsage(t *testing.T, env MachinesEnv) {
+	ctx, ms := t.Context(), env.Machines
+	spec := Spec(env.Volume(t))
+	usage := func() wire.Usage {
+		t.Helper()
+		all, err := ms.Usage(ctx)
+		must(t, err)
+		for _, u := range all {
+			if u.Machine == spec.ID {
+				return u
+			}
+		}
+		return wire.Usage{}
+	}
+	must(t, ms.Start(ctx, spec))
+	first := usage()
+	if first.Since == 0 {
+		t.Fatal("a machine that runs has no usage")
+	}
+	for deadline := time.Now().Add(waitLimit); first.Read == 0; first = usage() { // it boots from its disk
+		if time.Now().After(deadline) {
+			t.Fatalf("usage = %+v, want that the machine read from its disk", first)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	must(t, ms.Stop(ctx, hardStop(spec)))
+	WaitPower(t, ms, spec.ID, cloud.PowerOff)
+	last := usage()
+	if last.Since != first.Since || last.Read < first.Read || last.Written < first.Written {
+		t.Errorf("usage after the stop = %+v, want no less than %+v of the same run", last, first)
+	}
+	if env.Restart != nil {
+		if ms = env.Restart(t); usage() != last {
+			t.Errorf("usage after a restart of the agent = %+v, want %+v", usage(), last)
+		}
+	}
+	must(t, ms.Start(ctx, spec))
+	if second := usage(); second.Since <= first.Since {
+		t.Errorf("usage of the second run = %+v, want a later start than %v", second, first.Since)
+	}
+	must(t, ms.Delete(ctx, spec.MachineRef))
+	if u := usage(); u != (wire.Usage{}) {
+		t.Errorf("usage of a deleted machine = %+v", u)
+	}
 }
 
 // WaitPower waits until the machine is listed with the power, by Changed and List

@@ -3,7 +3,9 @@ package sim
 import (
 	"cmp"
 	"context"
+	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -20,6 +22,8 @@ type machine struct {
 	power     cloud.Power
 	detail    string
 	hostBoot  string // boot id of the host when it was last started
+	since     time.Time
+	until     time.Time // when the last run ended; zero while it runs
 	memoryMiB int64
 	disks     []cloud.DiskID
 	nics      []wire.NIC
@@ -80,7 +84,7 @@ func (n *Node) start(spec wire.MachineSpec) error {
 	}
 	*m = machine{
 		name: spec.Name, epoch: spec.Epoch, power: cloud.PowerOn, hostBoot: n.bootID(),
-		memoryMiB: spec.MemoryMiB, disks: spec.Disks, nics: spec.NICs,
+		memoryMiB: spec.MemoryMiB, disks: spec.Disks, nics: spec.NICs, since: time.Now(),
 	}
 	n.signal()
 	return nil
@@ -249,6 +253,36 @@ func (m machines) List(ctx context.Context) ([]wire.MachineState, error) {
 	return list, err
 }
 
+// Usage implements sal.Machines: each machine moves bytes at rates of its own,
+// which follow from the fleet's seed and its id.
+func (m machines) Usage(ctx context.Context) ([]wire.Usage, error) {
+	var list []wire.Usage
+	err := m.n.do(ctx, MachineUsage, func() error {
+		for id, have := range m.n.machines {
+			list = append(list, have.usage(id, m.n.fleet.config.Seed))
+		}
+		slices.SortFunc(list, func(a, b wire.Usage) int { return cmp.Compare(a.Machine, b.Machine) })
+		return nil
+	})
+	return list, err
+}
+
+// usage is called with the node's lock held.
+func (m *machine) usage(id cloud.MachineID, seed uint64) wire.Usage {
+	h := fnv.New64a()
+	h.Write([]byte(id)) // never fails
+	r := rand.New(rand.NewPCG(seed, h.Sum64()))
+	ran := time.Since(m.since)
+	if !m.until.IsZero() {
+		ran = m.until.Sub(m.since)
+	}
+	moved := func(most int64) int64 { return (1 + r.Int64N(most)) * ran.Milliseconds() / 1000 }
+	return wire.Usage{
+		Machine: id, Since: cloud.TimeOf(m.since),
+		Received: moved(1 << 20), Sent: moved(1 << 20), Read: moved(1 << 18), Written: moved(1 << 18),
+	}
+}
+
 // Changed implements sal.Machines.
 func (m machines) Changed() <-chan struct{} { return m.n.changed }
 
@@ -294,6 +328,9 @@ func (n *Node) look(ctx context.Context, kind Call, id cloud.MachineID, open fun
 
 // switchOff is called with the node's lock held.
 func (m *machine) switchOff(power cloud.Power, detail string) {
+	if m.power == cloud.PowerOn {
+		m.until = time.Now()
+	}
 	m.power, m.detail = power, detail
 	if m.display != nil {
 		m.display.end()

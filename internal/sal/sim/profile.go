@@ -34,6 +34,7 @@ const (
 	MachineReboot  Call = "machine.reboot"
 	MachineDelete  Call = "machine.delete"
 	MachineList    Call = "machine.list"
+	MachineUsage   Call = "machine.usage"
 	MachineConsole Call = "machine.console"
 	MachineScreen  Call = "machine.screen"
 	NetworkEnsure  Call = "network.ensure"
@@ -47,7 +48,7 @@ const (
 // such calls meet faults.
 func (c Call) changes() bool {
 	switch c {
-	case HostFacts, ProcessRemnant, ImageList, VolumeList, MachineProbe, MachineList, MachineConsole, MachineScreen, NetworkList:
+	case HostFacts, ProcessRemnant, ImageList, VolumeList, MachineProbe, MachineList, MachineUsage, MachineConsole, MachineScreen, NetworkList:
 		return false
 	}
 	return true
@@ -96,6 +97,7 @@ func Typical() Profile {
 			MachineReboot:  {Base: time.Second, Jitter: 2 * time.Second},
 			MachineDelete:  {Base: 100 * ms, Jitter: 200 * ms},
 			MachineList:    {Base: ms, Jitter: 4 * ms},
+			MachineUsage:   {Base: ms, Jitter: 4 * ms},
 			MachineConsole: {Base: ms},
 			MachineScreen:  {Base: ms},
 			NetworkEnsure:  {Base: 150 * ms, Jitter: 250 * ms},

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // watchdog owns a server: it creates and starts it, says "ready" or why not, and when its input
@@ -46,6 +48,23 @@ func binDir(root string) (string, error) {
 		return "", fmt.Errorf("no PostgreSQL in %s/*/bin: run test/setup.sh, or apt-get install postgresql", root)
 	}
 	return dir, nil
+}
+
+// memory is where Linux keeps files in memory for everyone, and roomy how much must be free
+// there.
+const (
+	memory = "/dev/shm"
+	roomy  = 2 << 30
+)
+
+// base returns where a server's folder goes: into memory if there is room and it need not be
+// durable, else "" for the place of temporary files.
+func base(c Config) string {
+	var fs unix.Statfs_t
+	if c.Durable || unix.Statfs(memory, &fs) != nil || fs.Type != unix.TMPFS_MAGIC || int64(fs.Bavail)*fs.Bsize < roomy {
+		return ""
+	}
+	return memory
 }
 
 // ordinaryUser returns how to run the server: PostgreSQL refuses root, so root runs it as the

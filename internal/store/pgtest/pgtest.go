@@ -85,7 +85,7 @@ func start(bin string, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "atoll-pg-")
+	dir, err := os.MkdirTemp(base(c), "atoll-pg-")
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +144,7 @@ func (s *Server) settings(c Config) string {
 		fmt.Sprintf("port = %d", s.port),
 		fmt.Sprintf("unix_socket_directories = '%s'", s.dir),
 		"max_connections = 200",
+		"max_wal_size = '128MB'", // the folder may be in memory
 		"shared_buffers = '64MB'",
 		"timezone = 'UTC'",
 	}
@@ -157,7 +158,12 @@ func (s *Server) settings(c Config) string {
 // dropped when t ends, also if connections to it were left open.
 func (s *Server) DSN(t testing.TB) string {
 	t.Helper()
-	name, err := s.create()
+	return s.copyOf(t, "template0")
+}
+
+func (s *Server) copyOf(t testing.TB, template string) string {
+	t.Helper()
+	name, err := s.create(template)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,16 +178,52 @@ func (s *Server) DSN(t testing.TB) string {
 // Create returns the URL of a new, empty database, which goes with the server: for
 // measurements, which are no tests.
 func (s *Server) Create() (dsn string, err error) {
-	name, err := s.create()
+	name, err := s.create("template0")
 	return s.url(name), err
 }
 
-func (s *Server) create() (name string, err error) {
+func (s *Server) create(template string) (name string, err error) {
 	name = fmt.Sprintf("test_%d", s.n.Add(1))
-	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0"); err != nil {
+	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE " + template); err != nil {
 		return "", fmt.Errorf("create database %s: %w", name, err)
 	}
 	return name, nil
+}
+
+// Template is a database on the server of the process that is filled once and copied for each
+// test, which is quicker than to fill each.
+type Template struct {
+	name func() (string, error)
+}
+
+// NewTemplate returns a template that fill makes of an empty database when it is needed. It
+// must leave no connection open.
+func NewTemplate(fill func(dsn string) error) *Template {
+	return &Template{sync.OnceValues(func() (string, error) {
+		s, err := shared()
+		if err != nil {
+			return "", err
+		}
+		name, err := s.create("template0")
+		if err != nil {
+			return "", err
+		}
+		return name, fill(s.url(name))
+	})}
+}
+
+// DSN returns the URL of a new copy of the template. It is dropped when t ends.
+func (p *Template) DSN(t testing.TB) string {
+	t.Helper()
+	name, err := p.name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.copyOf(t, name)
 }
 
 // TCP returns the form of a DSN of this server that goes through 127.0.0.1 and a password, for

@@ -173,3 +173,22 @@ func setting(t *testing.T, c *pgx.Conn, name string) string {
 	}
 	return v
 }
+
+func TestTemplate(t *testing.T) {
+	fills := 0
+	p := NewTemplate(func(dsn string) error {
+		fills++
+		c, err := pgx.Connect(context.Background(), dsn)
+		if err != nil {
+			return err
+		}
+		_, err = c.Exec(context.Background(), "CREATE TABLE filled (id TEXT)")
+		return errors.Join(err, c.Close(context.Background()))
+	})
+	a, b := connect(t, p.DSN(t)), connect(t, p.DSN(t))
+	mustExec(t, a, "INSERT INTO filled VALUES ('only in a')")
+	var n int
+	if err := b.QueryRow(t.Context(), "SELECT count(*) FROM filled").Scan(&n); err != nil || n != 0 || fills != 1 {
+		t.Errorf("the second copy has %d rows, %v, and the template was filled %d times; want an empty copy of what was filled once", n, err, fills)
+	}
+}

@@ -5,6 +5,7 @@
 package storetest
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 
@@ -12,19 +13,35 @@ import (
 	"atoll/internal/store/pgtest"
 )
 
-// Each runs the test on an empty SQLite store and on an empty PostgreSQL one.
+// Each runs the test on an empty SQLite store and on an empty PostgreSQL one, both
+// at once, after the caller has returned.
 func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(t, Postgres(t)) })
 }
 
 // SQLite opens an empty store in a file of the test's folder.
-func SQLite(t testing.TB) *store.DB { return open(t, "sqlite:"+t.TempDir()+"/atoll.db") }
+func SQLite(t testing.TB) *store.DB { return Open(t, "sqlite:"+t.TempDir()+"/atoll.db") }
 
 // Postgres opens an empty store in a database of its own.
-func Postgres(t testing.TB) *store.DB { return open(t, pgtest.DSN(t)) }
+func Postgres(t testing.TB) *store.DB { return Open(t, DSN(t)) }
 
-func open(t testing.TB, url string) *store.DB {
+// migrated is a database with the schema.
+var migrated = pgtest.NewTemplate(func(dsn string) error {
+	db, err := store.Open(context.Background(), dsn, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return db.Close()
+})
+
+// DSN returns the URL of an empty store on PostgreSQL, for tests that open it more
+// than once.
+func DSN(t testing.TB) string { return migrated.DSN(t) }
+
+// Open opens the store at the URL until the test ends.
+func Open(t testing.TB, url string) *store.DB {
 	db, err := store.Open(t.Context(), url, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
