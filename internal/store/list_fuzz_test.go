@@ -71,9 +71,18 @@ func holds(m *cloud.Machine, filter string) bool {
 // complete and in order.
 func FuzzList(f *testing.F) {
 	for _, s := range [][3]string{
-		{"name=web-1", "name", ""}, {"state!=running", "-state", ""}, {"name~%", "", "garbage"}, {"name~_", "-id", "e30"},
-		{"account=theirs", "created_at", "eyJzIjoiIiwiaSI6IngifQ"}, {"name=' OR 1=1 --", "name; DROP TABLE machines", "'"},
-		{`name~\`, "name", ""}, {"name~x') OR ('1'='1", "", ""}, {"=", "-", "-"}, {"node=", "", ""}, {"name=\x00", "", ""}, {"name~\xff", "", ""},
+		{"name=web-1", "name", ""},
+		{"state!=running", "-state", ""},
+		{"name~%", "", "garbage"},
+		{"name~_", "-id", "e30"},
+		{"account=theirs", "created_at", "eyJzIjoiIiwiaSI6IngifQ"},
+		{"name=' OR 1=1 --", "name; DROP TABLE machines", "'"},
+		{`name~\`, "name", ""},
+		{"name~x') OR ('1'='1", "", ""},
+		{"=", "-", "-"},
+		{"node=", "", ""},
+		{"name=\x00", "", ""},
+		{"name~\xff", "", ""},
 		{"cloudspace~1", "name", "eyJzIjoibmFtZSIsImkiOiIwMTk4YzNlMi0wMDAwLTdkMGEtOGYwMC0xYzJkM2U0ZjVhNmIiLCJ2IjoxZTl9"},
 	} {
 		f.Add(s[0], s[1], s[2], 5)
