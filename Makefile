@@ -7,6 +7,7 @@ P ?= 2
 # What to test, and more flags: make test PKG=./internal/op FLAGS='-run Resume -v'
 PKG ?= ./...
 FLAGS ?=
+FUZZTIME ?= 60
 
 # Tests that make machines, networks and cgroups need root. Only the test programs get it: the
 # compiler and its caches stay the caller's.
@@ -17,7 +18,7 @@ endif
 # SQLite is translated C: with the race detector in it, it is 30 times slower, and finds nothing.
 GOTEST = go test -race -gcflags='modernc.org/...=-race=false' -p $(P) -timeout 20m $(AS_ROOT) $(FLAGS)
 
-.PHONY: help demo demo-stop test check gen bench build
+.PHONY: help demo demo-stop test fuzz check gen bench build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,12 +34,17 @@ test: ## install what is missing and run every test, with the race detector
 	test/setup.sh test
 	go vet ./...
 	$(GOTEST) $(PKG)
+	$(if $(filter ./...,$(PKG)),test/fuzz.sh --together 40)
 
-check: ## format, vet, staticcheck, and whether generated files are up to date
+fuzz: ## run each fuzz test for FUZZTIME seconds (60)
+	test/fuzz.sh $(FUZZTIME)
+
+check: ## format, vet, staticcheck, known vulnerabilities, and whether generated files are up to date
 	@unformatted=$$(go tool gofumpt -l .) || exit 1; \
 	if [[ $$unformatted ]]; then echo "not formatted, run: go tool gofumpt -w ."; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
+	test/vuln.sh
 	@sum() { find . \( -name .git -o -name node_modules -o -name atoll-data -o -path ./bin \) -prune \
 		-o -type f -exec sha256sum {} + | sort -k 2; }; \
 	before=$$(sum); $(MAKE) --no-print-directory gen || exit 1; \

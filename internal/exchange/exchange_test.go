@@ -461,5 +461,23 @@ func FuzzReadExchange(f *testing.F) {
 		if k := cloud.KindOf(err); err != nil && k != cloud.Invalid && k != cloud.TooLarge {
 			t.Errorf("error %v is %s", err, k)
 		}
+		if err != nil {
+			return
+		}
+		// What was understood means the same when it is said again.
+		once, err := json.Marshal(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = http.NewRequest(http.MethodPost, wire.PathExchange, bytes.NewReader(once)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := readExchange(r)
+		if err != nil {
+			t.Fatalf("%s: %v", once, err)
+		}
+		if twice, err := json.Marshal(again); err != nil || !bytes.Equal(once, twice) {
+			t.Errorf("%s becomes %s, %v", once, twice, err)
+		}
 	})
 }

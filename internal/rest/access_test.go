@@ -250,7 +250,7 @@ var accesses = map[string]access{
 var withoutCredential = []string{"login", "setup"}
 
 // TestAccess does every operation of openapi.json as nobody, as a user without
-// any role and as somebody who may.
+// any role, with tokens of another account, and as somebody who may.
 func TestAccess(t *testing.T) {
 	w := newWorldWith(t, Config{AddressRate: Rate{10000, 10000}})
 	ids := fixture(w)
@@ -260,6 +260,7 @@ func TestAccess(t *testing.T) {
 	}
 	tokens[anyone] = tokens[reader]
 	stranger := w.user("stranger", "", "")
+	neighbour, limited := w.neighbours()
 	seen := map[string]bool{}
 	for _, op := range operations(t) {
 		seen[op.OperationID] = true
@@ -274,6 +275,10 @@ func TestAccess(t *testing.T) {
 			for _, who := range []struct{ name, token string }{{"nobody", ""}, {"stranger", stranger}, {"allowed", tokens[a.may]}} {
 				checkAccess(t, w, op, a, ids, who.name, who.token)
 			}
+			if a.may != anyone && a.may != nobody {
+				checkAccess(t, w, op, a, ids, "stranger", neighbour)
+				checkAccess(t, w, op, a, ids, "stranger", limited)
+			}
 		})
 	}
 	for id := range accesses {
@@ -281,6 +286,28 @@ func TestAccess(t *testing.T) {
 			t.Errorf("%s is in the authorisation list and no operation", id)
 		}
 	}
+}
+
+// neighbours are a token of another account's admin, and one of an operator who is
+// admin of both accounts, limited to the other one: here they are strangers.
+func (w *world) neighbours() (neighbour, limited string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	other := &cloud.Account{Name: "other"}
+	w.ok(w.control.CreateAccount(ctx, w.root, other, nil))
+	neighbour = w.user("neighbour", "", "")
+	w.user("both", cloud.InstallationOperator, cloud.ScopeAdmin)
+	for _, name := range []string{"neighbour", "both"} {
+		_, err := w.control.CreateMembership(ctx, w.root, control.NewMembership{User: name, Role: cloud.ScopeAdmin, Account: other.ID})
+		w.ok(err)
+	}
+	u, err := w.control.User(ctx, w.root, "both")
+	w.ok(err)
+	own := *w.root
+	own.User = u
+	limited, err = w.control.CreateToken(ctx, &own, u.ID, &cloud.Token{Name: "limited", AccountID: other.ID})
+	w.ok(err)
+	return neighbour, limited
 }
 
 func checkAccess(t *testing.T, w *world, op *huma.Operation, a access, ids map[string]string, who, token string) {

@@ -111,7 +111,7 @@ func (s *Server) staff(r *http.Request) error {
 			err = cloud.Errorf(cloud.Unauthenticated, "metrics are for local callers, and for staff with a token")
 		}
 		return err
-	case req.User.Role == "":
+	case req.User.Role == "" || req.Account != "":
 		return cloud.Errorf(cloud.Denied, "metrics are for staff of the installation: an operator could")
 	}
 	return nil

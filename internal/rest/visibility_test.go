@@ -509,3 +509,47 @@ func TestEveryListIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesTellNothing: who may not see an account cannot find out by names what
+// there is in it, nor that it is there.
+func TestNamesTellNothing(t *testing.T) {
+	w := newWorldWith(t, Config{UserRate: Rate{1e6, 1e6}})
+	e := &estate{world: w, things: map[string]*thing{}}
+	e.build(1)
+	stranger := w.user("stranger", "", "")
+	for _, method := range []string{"GET", "PATCH", "DELETE"} {
+		for _, account := range []string{"account-0", "account-9"} {
+			for _, space := range []string{"space-0", "space-9"} {
+				for _, m := range []string{"vm-0", "vm-9"} {
+					a := w.do(stranger, method, "/api/v1/machines/"+m+"?account="+account+"&cloudspace="+space, bodyOf(method))
+					var p api.Problem
+					a.read(&p)
+					if want := "there is no machine " + m + " in cloudspace " + space + " of account " + account; a.StatusCode != 404 || p.Detail != want {
+						t.Errorf("%s %s = %d %q, want %q", method, a.Request.URL, a.StatusCode, p.Detail, want)
+					}
+				}
+				a := w.do(stranger, method, "/api/v1/cloudspaces/"+space+"?account="+account, bodyOf(method))
+				var p api.Problem
+				a.read(&p)
+				if want := "there is no cloudspace " + space + " of account " + account; a.StatusCode != 404 || p.Detail != want {
+					t.Errorf("%s %s = %d %q, want %q", method, a.Request.URL, a.StatusCode, p.Detail, want)
+				}
+			}
+			for _, path := range []string{"images/own", "ssh-keys/key", "service-accounts/x"} {
+				a := w.get(stranger, "/api/v1/"+path+"?account="+account)
+				var p api.Problem
+				a.read(&p)
+				if want := "there is no account " + account; a.StatusCode != 404 || p.Detail != want {
+					t.Errorf("GET %s = %d %q, want %q", a.Request.URL, a.StatusCode, p.Detail, want)
+				}
+			}
+		}
+	}
+}
+
+func bodyOf(method string) any {
+	if method == "PATCH" {
+		return `{"name":"x"}`
+	}
+	return nil
+}

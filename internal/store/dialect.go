@@ -153,6 +153,8 @@ func (d *dialect) translate(err error) error {
 			return uniqueError(pg.ConstraintName, err)
 		case pg.Code == "57014":
 			return cloud.Wrap(cloud.Timeout, err, "the call ended before the database answered")
+		case pg.Code == "22021" || pg.Code == "22P05":
+			return cloud.Wrap(cloud.Invalid, err, "a text has a zero byte in it, or is no UTF-8")
 		case strings.HasPrefix(pg.Code, "53"): // insufficient resources: disk full, too many connections
 			return cloud.Wrap(cloud.Unavailable, err, "the database has no room or no connection left; tell your operator")
 		}

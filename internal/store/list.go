@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"atoll/internal/cloud"
 )
@@ -189,23 +190,16 @@ func (t *table[T]) filter(d *dialect, f string) (string, any, error) {
 		return "", nil, cloud.FieldErrorf("filter", "%q is no field to filter by; they are %v", f[:i], slices.Sorted(maps.Keys(t.filters)))
 	}
 	switch {
+	case !utf8.ValidString(f) || strings.ContainsRune(f, 0):
+		return "", nil, cloud.FieldErrorf("filter", "%q is no text", f)
 	case strings.HasPrefix(f[i:], "!="):
-		return textOf(col) + " <> ?", f[i+2:], nil
+		return col + " <> ?", f[i+2:], nil
 	case f[i] == '=':
-		return textOf(col) + " = ?", f[i+1:], nil
+		return col + " = ?", f[i+1:], nil
 	case f[i] == '~':
 		return d.position + "(lower(" + col + "), ?) > 0", strings.ToLower(f[i+1:]), nil
 	}
 	return "", nil, cloud.FieldErrorf("filter", "%q is no filter; write field=value, field!=value or field~part", f)
-}
-
-// textOf compares columns of other types as text; a column marked with a
-// leading # is no text.
-func textOf(col string) string {
-	if c, ok := strings.CutPrefix(col, "#"); ok {
-		return "CAST(" + c + " AS TEXT)"
-	}
-	return col
 }
 
 func (t *table[T]) cursor(last *T, sort string) (string, error) {

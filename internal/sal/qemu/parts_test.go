@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kdomanski/iso9660"
 	"github.com/vishvananda/netlink"
 
 	"atoll/internal/cloud"
@@ -79,34 +78,7 @@ func TestSeed(t *testing.T) {
 	if err := writeSeed(dir, seed); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(filepath.Join(dir, seedFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	image, err := iso9660.OpenImage(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if label, err := image.Label(); strings.TrimSpace(label) != "cidata" || err != nil {
-		t.Errorf("label = %q, %v, want cidata", label, err)
-	}
-	root, err := image.RootDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := root.GetChildren()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]string{}
-	for _, f := range files {
-		b, err := io.ReadAll(f.Reader())
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[f.Name()] = string(b)
-	}
+	got := readSeed(t, dir)
 	if len(got) != 2 || got["meta-data"] != seed.MetaData || got["user-data"] != seed.UserData {
 		t.Errorf("the seed has other files than meta-data and user-data as given: %d files", len(got))
 	}

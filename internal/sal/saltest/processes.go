@@ -58,6 +58,10 @@ func Processes(t *testing.T, newEnv func(t *testing.T) ProcessesEnv) {
 		{"project is shut off", true, (*processes).projectIsShutOff},
 		{"project's home", true, (*processes).projectHome},
 		{"project's children", true, (*processes).projectChildren},
+		{"project and others", true, (*processes).projectAndOthers},
+		{"project leaves its cgroup", true, (*processes).projectLeavesCgroup},
+		{"project uncovers", true, (*processes).projectUncovers},
+		{"project shares", true, (*processes).projectShares},
 	}
 	for _, part := range parts {
 		t.Run(part.name, func(t *testing.T) {
