@@ -204,6 +204,31 @@ func copyTorn(t *testing.T, file string, log []byte) (url string) {
 	return "sqlite:" + to
 }
 
+// damage returns the log damaged at the place, and how many of its first bytes
+// are as they were.
+func damage(log []byte, how string, at int64, random *rand.Rand) (torn []byte, good int64) {
+	if how == "cut" {
+		return log[:at], at
+	}
+	torn, good = append([]byte(nil), log...), at
+	if how == "flipped" {
+		torn[at] ^= 1 << random.IntN(8)
+		return torn, good
+	}
+	end := min(int64(len(torn)), at+1+random.Int64N(8192))
+	for i := at; i < end; i++ {
+		if torn[i] != 0 {
+			torn[i] = 0
+		} else if good == i {
+			good = i + 1
+		}
+	}
+	if good == end { // all of it was zero before
+		good = int64(len(torn))
+	}
+	return torn, good
+}
+
 // What is written below is what docs/backup.md promises: from the first damaged
 // byte of the log on nothing is there, everything before it is, and never a part
 // of a change.
@@ -235,29 +260,8 @@ func TestTornLog(t *testing.T) {
 		if try < 3 {
 			at = int64(try) * 13 // in the header
 		}
-		var torn []byte
-		good := at // bytes that are as they were written
 		how := []string{"cut", "flipped", "zeroed"}[try%3]
-		switch how {
-		case "cut":
-			torn = log[:at]
-		case "flipped":
-			torn = append([]byte(nil), log...)
-			torn[at] ^= 1 << random.IntN(8)
-		case "zeroed":
-			torn = append([]byte(nil), log...)
-			end := min(int64(len(torn)), at+1+random.Int64N(8192))
-			for i := at; i < end; i++ {
-				if torn[i] != 0 {
-					torn[i] = 0
-				} else if good == i {
-					good = i + 1
-				}
-			}
-			if good == end { // all of it was zero before
-				good = int64(len(torn))
-			}
-		}
+		torn, good := damage(log, how, at, random)
 		var want int64
 		for _, c := range list {
 			if c.size <= good-max(0, good-header)%frame && good >= header {

@@ -17,6 +17,29 @@ import (
 
 var errTakenBack = errors.New("taken back")
 
+// sequence numbers events as a controller does, but with a lease that changes
+// hands all the time, until nothing is left after all was written.
+func sequence(ctx context.Context, db *store.DB, me cloud.ControllerID, wrote *atomic.Bool) error {
+	for n, last := 0, false; n > 0 || !last; {
+		last = wrote.Load()
+		err := db.Update(ctx, func(tx *store.Tx) error {
+			n = 0
+			_, mine, err := tx.TakeLease("sequencer", me, time.Millisecond)
+			if err != nil || !mine {
+				last = false
+				return err
+			}
+			list, err := tx.NumberEvents(7)
+			n = len(list)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Writers commit events in an order that nobody knows, some late and some never;
 // two sequencers compete for the lease. Each reader that goes on from the last
 // number it saw gets every event once, in order, and no gap.
@@ -72,23 +95,8 @@ func TestEventSequenceForConcurrentReaders(t *testing.T) {
 		for range 2 {
 			me := cloud.NewID[cloud.ControllerID]()
 			numbering.Go(func() {
-				for n, last := 0, false; n > 0 || !last; {
-					last = wrote.Load()
-					err := db.Update(ctx, func(tx *store.Tx) error {
-						n = 0
-						_, mine, err := tx.TakeLease("sequencer", me, time.Millisecond) // it changes hands all the time
-						if err != nil || !mine {
-							last = false
-							return err
-						}
-						list, err := tx.NumberEvents(7)
-						n = len(list)
-						return err
-					})
-					if err != nil {
-						t.Errorf("number: %v", err)
-						return
-					}
+				if err := sequence(ctx, db, me, &wrote); err != nil {
+					t.Errorf("number: %v", err)
 				}
 			})
 		}
@@ -126,17 +134,23 @@ func TestEventSequenceForConcurrentReaders(t *testing.T) {
 		numbered.Store(true)
 		reading.Wait()
 		for r, list := range seen {
-			prev := ""
-			for i := range list {
-				e := &list[i]
-				if !committed[e.ID] || e.PrevHash != prev || e.Hash != store.EventHash(e) {
-					t.Fatalf("reader %d: event %d: committed %v, chained to %q after %q", r, e.Seq, committed[e.ID], e.PrevHash, prev)
-				}
-				prev = e.Hash
-			}
 			if len(list) != len(committed) || len(list) == 0 {
 				t.Errorf("reader %d saw %d events of %d", r, len(list), len(committed))
 			}
+			wantChain(t, list, committed)
 		}
 	})
+}
+
+// wantChain checks that the events are chained and were all committed.
+func wantChain(t *testing.T, list []cloud.Event, committed map[cloud.EventID]bool) {
+	t.Helper()
+	prev := ""
+	for i := range list {
+		e := &list[i]
+		if !committed[e.ID] || e.PrevHash != prev || e.Hash != store.EventHash(e) {
+			t.Fatalf("event %d: committed %v, chained to %q after %q", e.Seq, committed[e.ID], e.PrevHash, prev)
+		}
+		prev = e.Hash
+	}
 }
