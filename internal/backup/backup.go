@@ -161,7 +161,7 @@ func knownSchema(ctx context.Context, db *store.DB) (int64, error) {
 		return 0, err
 	}
 	if has > newest {
-		return 0, cloud.Errorf(cloud.Conflict, "the database has schema %d, this program knows up to %d: run a newer atoll", has, newest)
+		return 0, store.TooNew(has, newest)
 	}
 	return has, nil
 }

@@ -12,29 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/pressly/goose/v3"
-
 	"atoll/internal/cloud"
 )
 
 // SQLiteFile returns the file of a database URL; ok is false for PostgreSQL.
 func SQLiteFile(url string) (file string, ok bool) { return strings.CutPrefix(url, "sqlite:") }
-
-// NewestSchema is the newest schema that this program knows.
-func NewestSchema() (newest int64, err error) {
-	files, err := fs.Glob(schema, "schema/*.sql")
-	if err != nil {
-		return 0, err
-	}
-	for _, f := range files {
-		v, err := goose.NumericComponent(f)
-		if err != nil {
-			return 0, err
-		}
-		newest = max(newest, v)
-	}
-	return newest, nil
-}
 
 // OpenReadOnly opens an existing database beside the controller that uses it: it
 // takes no lock, changes no schema and can write nothing. NotFound means that
@@ -84,16 +66,6 @@ func (db *DB) connectReadOnly(ctx context.Context, dsn string) error {
 		return fmt.Errorf("open store: %w", err)
 	}
 	return nil
-}
-
-// Schema returns the version of the database's schema. An error means that it is
-// no database of Atoll.
-func (db *DB) Schema(ctx context.Context) (version int64, err error) {
-	err = db.read.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version").Scan(&version)
-	if err != nil {
-		return 0, fmt.Errorf("read the version of the database's schema: %w", err)
-	}
-	return version, nil
 }
 
 // CopyTo writes a consistent copy of an SQLite database to a new file, while

@@ -10,20 +10,13 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
-	"github.com/pressly/goose/v3"
-
 	"atoll/internal/cloud"
 )
-
-//go:embed schema/*.sql
-var schema embed.FS
 
 // DB is the store. It is safe for concurrent use.
 type DB struct {
@@ -58,27 +51,6 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
 		db.commits = c
 	}
 	return db, nil
-}
-
-func (db *DB) migrate(ctx context.Context) error {
-	dir, err := fs.Sub(schema, "schema")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(db.d.goose, db.write, dir)
-	if err != nil {
-		return err
-	}
-	at, err := p.GetDBVersion(ctx)
-	if err != nil {
-		return err
-	}
-	sources := p.ListSources()
-	if newest := sources[len(sources)-1].Version; at > newest {
-		return fmt.Errorf("the database has schema %d, this program knows up to %d: run a newer atoll", at, newest)
-	}
-	_, err = p.Up(ctx)
-	return err
 }
 
 // Close waits for the commits under way and closes the database.
