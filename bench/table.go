@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"atoll/bench/report"
 )
 
 // results are the figures of each benchmark, as it printed them.
@@ -19,10 +22,15 @@ func (r results) get(benchmark, key string) (float64, bool) {
 	return v, ok
 }
 
+// peers are the peers' figures; none if they were not measured.
+func (r results) peers() []any {
+	list, _ := r["peers"].([]any)
+	return list
+}
+
 // peer returns a figure of a peer, and its name with its durability setting.
 func (r results) peer(name, key string) (what string, v float64) {
-	list, _ := r["peers"].([]any) // none if they were not measured
-	for _, p := range list {
+	for _, p := range r.peers() {
 		figures, _ := p.(map[string]any)
 		if text := fmt.Sprintf("%v, %v", figures["peer"], figures["durability"]); strings.HasPrefix(text, name) {
 			v, _ = figures[key].(float64)
@@ -92,7 +100,7 @@ func (r results) table() string {
 	rows := [][]string{{"Measured", "Atoll", "Peer or limit", "Its figure", "Ratio", "Aim", ""}}
 	for _, l := range lines {
 		v, ok := r.get(l.benchmark, l.key)
-		if !ok {
+		if !ok || l.what == "" && len(r.peers()) == 0 {
 			continue
 		}
 		name, other := l.limitName, 0.0
@@ -140,18 +148,19 @@ func (a aim) verdict(v, ratio float64) string {
 	return "missed"
 }
 
-// number has three digits or so, and commas.
+// number has about three digits, and a comma behind thousands.
 func number(v float64) string {
+	digits := 2
 	switch {
 	case v >= 1000:
 		n := int64(v + 0.5)
 		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
+		digits = 0
 	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
+		digits = 1
 	}
-	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
+	return strconv.FormatFloat(report.Round(v, digits), 'f', -1, 64)
 }
 
 // markdown aligns the rows, the first of which is the head.
