@@ -54,10 +54,9 @@ check: ## format, vet, staticcheck, known vulnerabilities, and whether generated
 gen: ## write the generated files anew (api/openapi.json, ...)
 	go generate ./...
 
-bench: ## run each program in bench/
-	@shopt -s nullglob; for d in bench/ bench/*/; do \
-		if compgen -G "$$d*.go" >/dev/null && [[ $$(go list -f '{{.Name}}' "./$$d") == main ]]; then \
-			echo "== $$d"; go run "./$$d" || exit 1; fi; done
+bench: ## install what is missing, measure Atoll beside its peers and limits, and print one table (15 minutes)
+	test/setup.sh bench
+	go run ./bench
 
 build: ## build bin/atoll, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/atoll

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make test` or `make demo` needs and this machine lacks: test/setup.sh [test|demo].
+# Installs what `make test`, `make demo` or `make bench` needs and this machine lacks:
+# test/setup.sh [test|demo|bench].
 # Does nothing, quickly, if nothing is missing. Installs from Debian's (or Ubuntu's) packages only.
 set -euo pipefail
 
@@ -9,12 +10,15 @@ demo=(qemu-system-x86 qemu-utils dnsmasq-base nftables iproute2 mmdebstrap extli
 	e2fsprogs curl ca-certificates)
 # What the tests need beyond it: a C compiler for the race detector, and a database.
 test=(gcc libc6-dev postgresql)
+# The databases that are measured, and the servers of the job systems beside which Atoll is.
+bench=(postgresql redis-server nats-server)
 
 # One program for each of the packages above that brings one, for systems without dpkg.
 programs() {
 	echo qemu-system-x86_64 qemu-img dnsmasq nft ip mmdebstrap extlinux mtools mkfs.vfat xorriso \
 		genisoimage busybox dropbear cpio zstd ssh mkfs.ext4 curl
-	[[ $mode == demo ]] || echo gcc
+	[[ $mode != test ]] || echo gcc
+	[[ $mode != bench ]] || echo redis-server nats-server
 }
 
 die() {
@@ -26,7 +30,8 @@ mode=${1:-test}
 case $mode in
 test) packages=("${demo[@]}" "${test[@]}") ;;
 demo) packages=("${demo[@]}") ;;
-*) die "usage: test/setup.sh [test|demo]" ;;
+bench) packages=("${demo[@]}" "${bench[@]}") ;;
+*) die "usage: test/setup.sh [test|demo|bench]" ;;
 esac
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -68,6 +73,14 @@ apt() {
 install() {
 	apt install -y --no-install-recommends "$@"
 }
+
+# No package starts a server for the whole machine: tests and benchmarks start their own
+# (invoke-rc.d asks this program). The machine's own policy, if it has one, is left alone.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+	trap '"${as_root[@]}" rm -f "$policy"' EXIT
+	"${as_root[@]}" sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 0755 "$0"' "$policy"
+fi
 
 echo "setup: installing ${missing[*]}"
 compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || apt update

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,8 +178,8 @@ func TestCancelAndTimeout(t *testing.T) {
 	c.mu.Lock()
 	x := c.log[len(c.log)-1]
 	c.mu.Unlock()
-	if x.Free["one"] != 0 || x.Room != maxBacklog-1 {
-		t.Errorf("free %v, room %d; want no place in queue one and room for %d", x.Free, x.Room, maxBacklog-1)
+	if x.Free["one"] != 0 || x.Room != maxWaiting-1 {
+		t.Errorf("free %v, room %d; want no place in queue one and room for %d", x.Free, x.Room, maxWaiting-1)
 	}
 	if r := c.result(third.JobRef); r.State != cloud.JobTimedOut || r.ExitCode != 143 {
 		t.Errorf("job over its time = %+v, want timed_out", r)
@@ -294,5 +295,59 @@ func TestNoRoles(t *testing.T) {
 	defer c.mu.Unlock()
 	if roles := c.joins[0].Roles; len(roles) != 2 { // boot and runner
 		t.Errorf("offered roles %v, want boot and runner", roles)
+	}
+}
+
+// TestShortJobsAreRecordedAhead shows the price of recording the starts of short
+// jobs together: those that were recorded do not run after a kill, no others are lost.
+func TestShortJobsAreRecordedAhead(t *testing.T) {
+	c := newController(t)
+	cfg := testConfig(t, c)
+	cfg.Queues = map[string]int{cloud.QueueDefault: 1}
+	blocked, ran := make(chan struct{}), make(chan string, 100)
+	cfg.Node.Processes = processes(func(ctx context.Context, cmd sal.Command) (sal.Exit, error) {
+		ran <- cmd.Argv[0]
+		if cmd.Argv[0] == "long" {
+			close(blocked)
+			<-ctx.Done()
+			return sal.Exit{Code: 143, Killed: true}, nil
+		}
+		return sal.Exit{}, nil
+	})
+	_, end := start(t, c, cfg)
+	var jobs []wire.Job
+	for i := range 30 {
+		jobs = append(jobs, command(fmt.Sprint("short-", i)))
+	}
+	jobs[5] = command("long")
+	c.hand(jobs...)
+	<-blocked
+	c.do(func() { c.next.Cancel = []wire.JobRef{jobs[6].JobRef} })
+	if r := c.result(jobs[6].JobRef); r.State != cloud.JobCanceled {
+		t.Errorf("the job that was canceled while it waited = %+v", r)
+	}
+	end(true)
+	_, _ = start(t, c, cfg)
+	if r := c.result(jobs[5].JobRef); r.State != cloud.JobLost {
+		t.Errorf("the job that was cut off = %+v, want lost", r)
+	}
+	lost := 0
+	c.do(func() {
+		for i, j := range jobs {
+			for _, r := range c.results[j.JobRef] {
+				switch {
+				case i < 5 && r.State != cloud.JobSucceeded, i == 6 && r.State != cloud.JobCanceled, i > 5+ahead:
+					t.Errorf("job %d = %+v", i, r)
+				case i > 6:
+					lost++
+				}
+			}
+		}
+	})
+	if lost == 0 || lost >= ahead {
+		t.Errorf("%d jobs that waited are lost, want 1 to %d", lost, ahead-1)
+	}
+	if len(ran) != 6 {
+		t.Errorf("%d jobs ran, want 6", len(ran))
 	}
 }

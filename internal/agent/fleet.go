@@ -33,7 +33,7 @@ type member struct {
 }
 
 // fleetJoins is how many agents join at a time.
-const fleetJoins = 8
+const fleetJoins = 64
 
 // NewFleet returns a fleet whose agents join with the token. Each Config needs a
 // Name of its own; Memory is made where it is missing. Its error is New's.

@@ -178,7 +178,7 @@ func (a *Agent) readFacts(ctx context.Context) {
 	}
 	h.facts, h.factsSent = f, false
 	h.factsNo++
-	a.say()
+	a.say(0)
 }
 
 // readInventory lists the node's machines; a list that differs from the last one
@@ -211,7 +211,7 @@ func (a *Agent) readInventory(ctx context.Context) {
 	}
 	h.inventory, h.listSent = &wire.Inventory{At: cloud.Now(), Machines: list}, false
 	h.listNo++
-	a.say()
+	a.say(0)
 }
 
 // readUsage reads what the node's machines moved; it goes with the next exchange

@@ -123,14 +123,10 @@ func (j *journal) apply(r record) {
 	}
 }
 
-// start records that the job is about to start, and returns when that is safe
-// on the disk. With an error the job must not start.
-func (j *journal) start(ref wire.JobRef, at cloud.Time) error {
-	n, err := j.write(record{Start: &startRecord{ref, at}})
-	if err != nil {
-		return err
-	}
-	return j.sync(n)
+// start records that the job is about to start, and returns the record's number.
+// The job must not start before sync has made it safe, nor after an error.
+func (j *journal) start(ref wire.JobRef, at cloud.Time) (int64, error) {
+	return j.write(record{Start: &startRecord{ref, at}})
 }
 
 // result records how a started job ended. It survives the agent's end at once
@@ -162,7 +158,7 @@ func (j *journal) left() []wire.Result {
 		}
 		list = append(list, wire.Result{
 			JobRef: ref, State: cloud.JobLost, StartedAt: e.StartedAt, FinishedAt: cloud.Now(),
-			Error: "the agent ended while it ran the job",
+			Error: "the agent ended while it ran the job, or was about to",
 		})
 	}
 	slices.SortFunc(list, func(a, b wire.Result) int { return cmp.Compare(a.StartedAt, b.StartedAt) })

@@ -17,6 +17,14 @@ func ref(n int) wire.JobRef {
 	return wire.JobRef{ID: cloud.JobID(fmt.Sprintf("j%d", n)), Token: int64(n)}
 }
 
+func started(j *journal, ref wire.JobRef, at cloud.Time) error {
+	n, err := j.start(ref, at)
+	if err != nil {
+		return err
+	}
+	return j.sync(n)
+}
+
 func reopen(t *testing.T, j *journal) *journal {
 	t.Helper()
 	if err := j.close(); err != nil {
@@ -37,7 +45,7 @@ func TestJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := 1; n <= 3; n++ {
-		if err := j.start(ref(n), cloud.Time(n)); err != nil {
+		if err := started(j, ref(n), cloud.Time(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,7 +98,7 @@ func TestJournal(t *testing.T) {
 	if err := j.close(); err != nil {
 		t.Error(err)
 	}
-	if err := j.start(ref(9), 9); err == nil {
+	if err := started(j, ref(9), 9); err == nil {
 		t.Error("start() on a closed journal = nil")
 	}
 }
@@ -105,7 +113,7 @@ func TestJournalCompacts(t *testing.T) {
 		wg.Go(func() {
 			for n := range 300 {
 				r := ref(w*1000 + n)
-				if err := j.start(r, 1); err != nil {
+				if err := started(j, r, 1); err != nil {
 					t.Error(err)
 				}
 				if err := j.result(&wire.Result{JobRef: r, State: cloud.JobSucceeded, Output: string(make([]byte, 200))}); err != nil {

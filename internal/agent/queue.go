@@ -12,8 +12,14 @@ import (
 	"atoll/internal/wire"
 )
 
-// maxBacklog is how many jobs bound to this node wait in its own queues at most.
-const maxBacklog = 4096
+// How many more jobs bound to this node are asked for: many where all are done at
+// once, else until so many wait in its own queues, and not fewer than roomStep, as
+// each answer costs an exchange and each exchange names those that wait.
+const (
+	maxBacklog = 4096
+	maxWaiting = 512
+	roomStep   = 32
+)
 
 // jobState is all that the agent knows of jobs. Agent.mu guards it. Its maps are
 // nil until something is in them.
@@ -30,6 +36,7 @@ type queue struct {
 	name    string
 	running int
 	waiting []*task
+	short   bool // the last job took less than shortJob
 }
 
 // task is a job that the agent holds.
@@ -37,6 +44,8 @@ type task struct {
 	job    wire.Job
 	action action
 	cancel context.CancelCauseFunc // nil while it waits
+	record int64                   // of its start in the journal; 0 while there is none
+	noted  error                   // why there is none
 	batch  *batch
 }
 
@@ -91,6 +100,17 @@ func (a *Agent) places(name string) int {
 		return n
 	}
 	return a.cfg.Queues[anyQueue]
+}
+
+// room returns how many more jobs bound to this node it takes. The caller holds mu.
+func (a *Agent) room() int {
+	if a.jobs.waiting == 0 {
+		return maxBacklog
+	}
+	if n := maxWaiting - a.jobs.waiting; n >= roomStep {
+		return n
+	}
+	return 0
 }
 
 // free returns the free places of each queue. The caller holds mu.
@@ -214,15 +234,49 @@ func (a *Agent) worker(q *queue) {
 		a.jobs.waiting--
 		var ctx context.Context
 		ctx, t.cancel = context.WithCancelCause(a.work)
+		a.note(q, t)
 		a.mu.Unlock()
 		k := a.runIn(ctx, t)
 		t.cancel(nil)
 		a.mu.Lock()
+		q.short = k.FinishedAt.Sub(k.StartedAt) < shortJob
 		a.finish(t, k)
 	}
 	q.running--
 	if q.running == 0 && len(q.waiting) == 0 && a.jobs.queues[q.name] == q {
 		delete(a.jobs.queues, q.name)
+	}
+}
+
+// Of jobs that take less than shortJob, the starts of so many that go next are
+// recorded together: making a record safe may take the disk longer than the job.
+// The price is that these are lost too when the agent is killed.
+const (
+	shortJob = 20 * time.Millisecond
+	ahead    = 8
+)
+
+// note records in the journal that the task starts, and where jobs are short that
+// the next ones do. A job starts when its record is safe, which those of the next
+// ones are made meanwhile. The caller holds mu.
+func (a *Agent) note(q *queue, t *task) {
+	var next []*task
+	if q.short && a.journal.path != "" {
+		next = q.waiting[:min(ahead, len(q.waiting))]
+	}
+	safe := t.record != 0
+	if safe && (len(next) < ahead || next[ahead/2].record != 0) {
+		return
+	}
+	var n int64
+	for _, t := range append([]*task{t}, next...) {
+		if t.record == 0 && t.noted == nil {
+			t.record, t.noted = a.journal.start(t.job.JobRef, cloud.Now())
+			n = max(n, t.record)
+		}
+	}
+	if safe {
+		a.wg.Go(func() { _ = a.journal.sync(n) }) // who needs the record sees the error
 	}
 }
 
@@ -235,7 +289,11 @@ func (a *Agent) finish(t *task, k *kept) {
 			close(b.done)
 		}
 	}
-	a.say()
+	within := time.Duration(0)
+	if q := a.jobs.queues[t.job.Queue]; q != nil && len(q.waiting) > 0 {
+		within = gather
+	}
+	a.say(within)
 }
 
 // cancel ends jobs as the controller asks. The caller holds mu.
@@ -254,12 +312,28 @@ func (a *Agent) cancel(refs []wire.JobRef) {
 			if q.waiting[i] == t {
 				q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
 				a.jobs.waiting--
-				a.finish(t, &kept{Result: wire.Result{
-					JobRef: ref, State: cloud.JobCanceled, Error: "canceled before it started", FinishedAt: cloud.Now(),
-				}})
+				a.finish(t, a.neverStarted(t))
 				break
 			}
 		}
+	}
+}
+
+// neverStarted is the result of a job that was canceled while it waited.
+func (a *Agent) neverStarted(t *task) *kept {
+	k := &kept{journal: t.record != 0, Result: wire.Result{
+		JobRef: t.job.JobRef, State: cloud.JobCanceled, Error: "canceled before it started", FinishedAt: cloud.Now(),
+	}}
+	if k.journal {
+		a.recordResult(k)
+	}
+	return k
+}
+
+// recordResult keeps a result in the journal.
+func (a *Agent) recordResult(k *kept) {
+	if err := a.journal.result(&k.Result); err != nil && !errors.Is(err, errJournalClosed) {
+		a.log.Error("record the end of a job", "job", k.ID, "err", err)
 	}
 }
 
@@ -290,6 +364,14 @@ func (a *Agent) forget(refs []wire.JobRef) {
 	}
 }
 
+// safe waits until the record of the task's start is safe on the disk.
+func (t *task) safe(j *journal) error {
+	if t.noted != nil {
+		return t.noted
+	}
+	return j.sync(t.record)
+}
+
 // run runs a quick job to its end, without a context of its own.
 func (a *Agent) run(t *task) *kept { return a.runIn(a.work, t) }
 
@@ -308,7 +390,7 @@ func (a *Agent) runIn(ctx context.Context, t *task) *kept {
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer stop()
-	if err := a.journal.start(k.JobRef, k.StartedAt); err != nil {
+	if err := t.safe(a.journal); err != nil {
 		a.conclude(ctx, k, nil, cloud.Errorf(cloud.Unavailable, "the job was not started, because the node cannot record that it does: %v", err))
 		return k
 	}
@@ -322,9 +404,7 @@ func (a *Agent) runIn(ctx context.Context, t *task) *kept {
 		}
 	}
 	a.conclude(ctx, k, value, err)
-	if err := a.journal.result(&k.Result); err != nil && !errors.Is(err, errJournalClosed) {
-		a.log.Error("record the end of a job", "job", k.ID, "err", err)
-	}
+	a.recordResult(k)
 	if t.action.changes {
 		a.readInventory(a.work) // so that it goes along with the result
 	}

@@ -1,6 +1,10 @@
 package agent
 
-import "atoll/internal/wire"
+import (
+	"time"
+
+	"atoll/internal/wire"
+)
 
 // What one exchange carries at most; what is left goes with the next one.
 const (
@@ -34,7 +38,7 @@ func (a *Agent) compose() (*wire.Exchange, *sent) {
 	t.number++
 	x := &wire.Exchange{
 		Version: wire.Version, Agent: a.cfg.Version, Session: a.session, Number: t.number, Answer: t.answer,
-		Logs: chunks, Free: a.free(), Room: max(0, maxBacklog-a.jobs.waiting), Simulated: a.cfg.Node.Simulated,
+		Logs: chunks, Free: a.free(), Room: a.room(), Simulated: a.cfg.Node.Simulated,
 	}
 	s := &sent{logs: chunks}
 	if h.facts != nil {
@@ -56,6 +60,7 @@ func (a *Agent) compose() (*wire.Exchange, *sent) {
 	}
 	x.Running = a.running(s.results)
 	// What did not fit goes with a newer exchange, at once.
+	t.due = time.Time{}
 	t.dirty = len(s.results) > 0 && len(a.jobs.pending) > 0 || len(chunks) > 0 && a.spool.waiting()
 	return x, s
 }
@@ -137,6 +142,6 @@ func (a *Agent) settle(s *sent, taken bool) {
 	// Results that waited for their output to be taken can go now; what was not
 	// taken goes with the exchange that is held meanwhile, or rather replaces it.
 	if len(again) > 0 || len(s.logs) > 0 && (!taken || len(a.jobs.pending) > 0) {
-		a.say()
+		a.say(0)
 	}
 }

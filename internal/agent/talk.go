@@ -25,6 +25,7 @@ type talkState struct {
 	waiting  bool          // Run's goroutine waits for back
 	held     time.Time     // from when on the newest exchange may be replaced; zero while none is under way
 	dirty    bool          // there is something to say that the newest exchange did not carry
+	due      time.Time     // when that is to be said; past or zero for at once
 	timer    *time.Timer   // until the newest exchange may be replaced
 	number   int64         // of the newest exchange
 	answer   int64         // number of the newest answer
@@ -36,14 +37,19 @@ type talkState struct {
 	renew    bool          // the controller wants the agent to have a new certificate
 	renewAt  time.Time     // not before this
 	conns    map[*conn]struct{}
-	idle     []*conn         // of conns, the last used one last
-	trust    []pki.VerifyKey // keys that sign scripts
+	idle     []*conn              // of conns, the last used one last
+	trust    []pki.VerifyKey      // keys that sign scripts
+	verified map[wire.Script]bool // whose signatures held
 }
 
 const (
 	// replaceAfter is how long an exchange is left alone before a newer one
 	// replaces it, so that results of short jobs go together.
 	replaceAfter = 2 * time.Millisecond
+	// gather is how long the results of a queue in which jobs still wait may wait
+	// for others to go with: the node has work, and an exchange costs both sides
+	// as much as a short job.
+	gather = 50 * time.Millisecond
 	// quickWait is how long the next exchange waits for jobs of the last answer.
 	quickWait = 2 * time.Millisecond
 	// idleConn is how long a connection beside the one in use is kept.
@@ -89,22 +95,37 @@ func (a *Agent) serve(ctx context.Context) error {
 	return nil
 }
 
-// say tells the controller soon what there is to tell: the exchange that it
-// holds is replaced. The caller holds mu.
-func (a *Agent) say() {
+// say tells the controller within the time what there is to tell: the exchange
+// that it holds is replaced. The caller holds mu.
+func (a *Agent) say(within time.Duration) {
 	t := &a.talk
+	if due := time.Now().Add(within); !t.dirty || due.Before(t.due) {
+		t.due = due
+	}
 	t.dirty = true
-	if t.held.IsZero() || t.timer != nil || a.closed || t.stopping {
+	a.scheduleReplace()
+}
+
+// scheduleReplace has the held exchange replaced when it is due and may be. The
+// caller holds mu.
+func (a *Agent) scheduleReplace() {
+	t := &a.talk
+	if !t.dirty || t.held.IsZero() || a.closed || t.stopping {
 		return // the next exchange takes it along
 	}
-	t.timer = time.AfterFunc(max(0, time.Until(t.held)), a.replace)
+	wait := max(0, time.Until(t.held), time.Until(t.due))
+	if t.timer == nil {
+		t.timer = time.AfterFunc(wait, a.replace)
+	} else {
+		t.timer.Reset(wait)
+	}
 }
 
 // speak is say for callers without mu.
 func (a *Agent) speak() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.say()
+	a.say(0)
 }
 
 // replace makes a newer exchange in a goroutine of its own.
@@ -182,9 +203,7 @@ func (a *Agent) written(turn int64, bytes int) {
 		return
 	}
 	a.talk.held = time.Now().Add(replaceAfter + time.Duration(bytes>>15)*time.Millisecond)
-	if a.talk.dirty {
-		a.say()
-	}
+	a.scheduleReplace()
 }
 
 // answered does what the answer says.
@@ -448,5 +467,5 @@ func (a *Agent) learnTrust(texts []string) {
 		}
 		keys = append(keys, key)
 	}
-	a.talk.trust = keys
+	a.talk.trust, a.talk.verified = keys, nil
 }

@@ -184,30 +184,29 @@ func (c *Control) fanOutStep(s *op.Scope) error {
 	if err := s.Input(&in); err != nil {
 		return err
 	}
-	done, err := s.Tx.JobsOf(s.Op.ID)
+	late, err := s.Tx.QueuedTooLong(s.Op.ID, runGrace)
 	if err != nil {
 		return err
 	}
-	now, err := s.Tx.Now()
-	if err != nil {
-		return err
-	}
-	var live, failed int
-	for i := range done {
-		j := &done[i]
-		switch {
-		case j.State == cloud.JobQueued && j.CreatedAt.Add(j.Timeout()+runGrace) < now:
-			if err := c.jobs.Cancel(s.Tx, j.ID, "the node did not take it in time"); err != nil {
-				return err
-			}
-			failed++
-		case !j.State.Final():
-			live++
-		case j.State != cloud.JobSucceeded:
-			failed++
+	for i := range late {
+		if err := c.jobs.Cancel(s.Tx, late[i].ID, "the node did not take it in time"); err != nil {
+			return err
 		}
 	}
-	next := len(done)
+	counts, err := s.Tx.CountJobsOf(s.Op.ID) // a job at a time would be too slow for ten thousand nodes
+	if err != nil {
+		return err
+	}
+	var next, live, failed int
+	for state, n := range counts {
+		next += n
+		switch {
+		case !state.Final():
+			live += n
+		case state != cloud.JobSucceeded:
+			failed += n
+		}
+	}
 	if in.StopAfter == 0 || int64(failed) < in.StopAfter {
 		var add []*cloud.Job
 		for ; next < len(in.Targets) && live < in.BatchSize; next++ {
@@ -237,17 +236,15 @@ func countRun(s *op.Scope, cause *cloud.Error) error {
 	if cause == nil {
 		return nil
 	}
-	jobs, err := s.Tx.JobsOf(s.Op.ID)
+	counts, err := s.Tx.CountJobsOf(s.Op.ID)
 	if err != nil {
 		return err
 	}
-	done := 0
-	for i := range jobs {
-		if jobs[i].State == cloud.JobSucceeded {
-			done++
-		}
+	done, all := counts[cloud.JobSucceeded], 0
+	for _, n := range counts {
+		all += n
 	}
-	s.Progress(s.Op.Progress, "%d nodes succeeded, %d did not", done, len(jobs)-done)
+	s.Progress(s.Op.Progress, "%d nodes succeeded, %d did not", done, all-done)
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"atoll/internal/cloud"
 )
 
@@ -81,6 +83,29 @@ func (tx *Tx) Jobs(q Query) ([]cloud.Job, string, error) { return jobs.list(tx, 
 // JobsOf returns the operation's jobs in the order of their creation.
 func (tx *Tx) JobsOf(op cloud.OperationID) ([]cloud.Job, error) {
 	return jobs.all(tx, "operation_id = ? AND operation_id <> '' ORDER BY id", op)
+}
+
+// CountJobsOf returns how many of the operation's jobs are in each state.
+func (tx *Tx) CountJobsOf(op cloud.OperationID) (map[cloud.JobState]int, error) {
+	n := map[cloud.JobState]int{}
+	err := tx.query(func(scan func(...any) error) error {
+		var state cloud.JobState
+		var count int
+		err := scan(&state, &count)
+		n[state] = count
+		return err
+	}, "SELECT state, count(*) FROM jobs WHERE operation_id = ? AND operation_id <> '' GROUP BY state", op)
+	return n, err
+}
+
+// QueuedTooLong returns the operation's jobs that no node took within their
+// timeout and the grace.
+func (tx *Tx) QueuedTooLong(op cloud.OperationID, grace time.Duration) ([]cloud.Job, error) {
+	now, err := tx.Now()
+	if err != nil {
+		return nil, err
+	}
+	return jobs.all(tx, "operation_id = ? AND operation_id <> '' AND state = 'queued' AND created_at + timeout_ms * 1000 < ? ORDER BY id", op, now.Add(-grace))
 }
 
 // JobOfStep returns the operation's job with the step's name.
