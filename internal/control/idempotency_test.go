@@ -83,17 +83,20 @@ func TestOnceAcrossControllers(t *testing.T) {
 func TestOnceAtTheSameTime(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		next := second(t, w.Control)
-		var wg sync.WaitGroup
-		errs := make([]error, 8)
-		for i := range errs {
-			c := []*Control{w.Control, next}[i%2]
+		begun := make([]*Request, 8)
+		for i := range begun {
 			r := *w.root
 			r.User = &cloud.User{ID: "u", Role: cloud.InstallationAdmin}
-			if _, err := c.BeginOnce(t.Context(), &r, "k", "hash"); err != nil {
-				t.Fatal(err)
-			}
+			_, err := []*Control{w.Control, next}[i%2].BeginOnce(t.Context(), &r, "k", "hash")
+			w.ok(err)
+			begun[i] = &r
+		}
+		var wg sync.WaitGroup
+		errs := make([]error, len(begun))
+		for i, r := range begun {
 			wg.Go(func() {
-				errs[i] = c.CreateLocation(t.Context(), &r, &cloud.Location{Name: "same-" + string(rune('a'+i))})
+				c := []*Control{w.Control, next}[i%2]
+				errs[i] = c.CreateLocation(t.Context(), r, &cloud.Location{Name: "same-" + string(rune('a'+i))})
 			})
 		}
 		wg.Wait()
