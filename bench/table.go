@@ -89,6 +89,7 @@ var lines = []line{
 	{what: "10,000 agents: all connected", benchmark: "fanout", key: "connect_s", unit: "s"},
 	{what: "10,000 agents: controller's memory each", benchmark: "fanout", key: "kb_per_agent", unit: "KiB", aim: aim{most: 30}},
 	{what: "10,000 agents: no-op on all of them", benchmark: "fanout", key: "fanout_s", unit: "s", aim: aim{most: 2}},
+	{what: "10,000 agents: a command on all of them, as a run", benchmark: "fanout", key: "run_s", unit: "s"},
 	{what: "Machine create, request to QEMU process, p50", benchmark: "machine", key: "create_overhead_ms_p50", unit: "ms", aim: aim{most: 300}},
 	{what: "Ready on an empty folder", benchmark: "footprint", key: "ready_ms", unit: "ms", aim: aim{most: 1000}},
 	{what: "Resident when idle, one agent", benchmark: "footprint", key: "idle_rss_mb", unit: "MiB", aim: aim{most: 100}},

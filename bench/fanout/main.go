@@ -2,7 +2,7 @@
 // process of their own, each with its connection, certificate and held exchange;
 // how long they take to connect, what the controller keeps in memory for each,
 // and the time from the request for a no-op on all of them until the last result
-// is stored.
+// is stored; and the same for a command, as an operation with a job for each.
 //
 // Nothing of what it asks for is executed on the host.
 package main
@@ -26,12 +26,13 @@ type figures struct {
 	Fanout   float64 `json:"fanout_s"`
 	RSS      float64 `json:"controller_rss_mb"`
 	PerAgent float64 `json:"kb_per_agent"`
+	Run      float64 `json:"run_s"`
 }
 
 // String tells the figures.
 func (f *figures) String() string {
-	return fmt.Sprintf("%d agents connected in %.1f s; %.0f MiB resident in the controller, %.1f KiB more for each agent; a no-op on all of them in %.2f s",
-		f.Agents, f.Connect, f.RSS, f.PerAgent, f.Fanout)
+	return fmt.Sprintf("%d agents connected in %.1f s; %.0f MiB resident in the controller, %.1f KiB more for each agent; a no-op on all of them in %.2f s; `true` as a run in %.2f s",
+		f.Agents, f.Connect, f.RSS, f.PerAgent, f.Fanout, f.Run)
 }
 
 const (
@@ -68,6 +69,10 @@ func measure(ctx context.Context, n int, database string) (*figures, error) {
 	if err := connected(ctx, p.Client, n); err != nil {
 		return nil, err
 	}
+	jobs, err := noops(ctx, p.Client)
+	if err != nil {
+		return nil, err
+	}
 	f.Connect = report.Round(time.Since(start).Seconds(), 1)
 	select {
 	case <-time.After(settle):
@@ -79,15 +84,19 @@ func measure(ctx context.Context, n int, database string) (*figures, error) {
 		return nil, err
 	}
 	f.RSS, f.PerAgent = report.MiB(after), report.Round(float64(after-before)/float64(n)/1024, 1)
-	var took []time.Duration
+	var noop, command []time.Duration
 	for range runs {
-		d, err := run(ctx, p.Client, n)
+		d, err := product.FloodAll(ctx, p.Client, jobs)
 		if err != nil {
 			return nil, err
 		}
-		took = append(took, d)
+		noop = append(noop, d)
+		if d, err = run(ctx, p.Client, n); err != nil {
+			return nil, err
+		}
+		command = append(command, d)
 	}
-	f.Fanout = report.Round(report.Percentile(took, 0.5)/1000, 2)
+	f.Fanout, f.Run = report.Round(report.Percentile(noop, 0.5)/1000, 2), report.Round(report.Percentile(command, 0.5)/1000, 2)
 	return f, nil
 }
 
@@ -123,7 +132,18 @@ func connected(ctx context.Context, c *client.Client, n int) error {
 	})
 }
 
-// run asks for a no-op on all nodes and returns when the last result is stored.
+// noops returns a no-op for each node.
+func noops(ctx context.Context, c *client.Client) (jobs []api.JobCreate, err error) {
+	for node, err := range c.Nodes().All(ctx, client.ListOptions{Limit: 1000}) {
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, api.JobCreate{Action: "noop", Node: node.ID, Idempotent: true})
+	}
+	return jobs, nil
+}
+
+// run runs a command on all nodes and returns when the last result is stored.
 func run(ctx context.Context, c *client.Client, n int) (time.Duration, error) {
 	start := time.Now()
 	r, err := c.StartRun(ctx, api.RunCreate{All: true, Command: []string{"true"}}, client.Hold(time.Minute))

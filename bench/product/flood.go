@@ -17,19 +17,24 @@ const (
 	senders = 4
 )
 
-// Flood sends n copies of the job in batches and returns the time until all have
-// succeeded and their results are stored.
+// Flood sends n copies of the job as FloodAll does.
 func Flood(ctx context.Context, c *client.Client, job api.JobCreate, n int) (time.Duration, error) {
+	return FloodAll(ctx, c, slices.Repeat([]api.JobCreate{job}, n))
+}
+
+// FloodAll sends the jobs in batches and returns the time until all have succeeded
+// and their results are stored.
+func FloodAll(ctx context.Context, c *client.Client, jobs []api.JobCreate) (time.Duration, error) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var first error
 	var last []string // job of each batch
-	work := make(chan int)
+	work := make(chan []api.JobCreate)
 	start := time.Now()
 	for range senders {
 		wg.Go(func() {
-			for size := range work {
-				ids, err := c.Jobs().CreateBatch(ctx, slices.Repeat([]api.JobCreate{job}, size))
+			for part := range work {
+				ids, err := c.Jobs().CreateBatch(ctx, part)
 				mu.Lock()
 				if err != nil {
 					first = err
@@ -40,8 +45,8 @@ func Flood(ctx context.Context, c *client.Client, job api.JobCreate, n int) (tim
 			}
 		})
 	}
-	for sent := 0; sent < n; sent += Batch {
-		work <- min(Batch, n-sent)
+	for part := range slices.Chunk(jobs, Batch) {
+		work <- part
 	}
 	close(work)
 	wg.Wait()
@@ -54,7 +59,7 @@ func Flood(ctx context.Context, c *client.Client, job api.JobCreate, n int) (tim
 		}
 	}
 	end := time.Now()
-	stored, err := verify(ctx, c, n)
+	stored, err := verify(ctx, c, len(jobs))
 	if stored.After(end) {
 		end = stored
 	}
