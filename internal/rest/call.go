@@ -22,6 +22,7 @@ type call struct {
 	request *control.Request // nil for callers without credential
 	secret  bool             // the answer must not be stored
 	conn    *http.ResponseController
+	atEnd   []func() // of the work on the request
 }
 
 // bodyRead ends the time limit of the body: the connection is watched while the
@@ -77,11 +78,14 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		c := &call{id: r.Header.Get("X-Request-Id"), address: addressOf(r), route: "other", conn: http.NewResponseController(w)}
+		c := &call{id: r.Header.Get("X-Request-Id"), address: s.addressOf(r), route: "other", conn: http.NewResponseController(w)}
 		if !saneID.MatchString(c.id) {
 			c.id = cloud.NewID[string]()
 		}
 		w.Header().Set("X-Request-Id", c.id)
+		if s.draining.Err() != nil {
+			w.Header().Set("Connection", "close") // the next request goes elsewhere
+		}
 		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		s.metrics.inFlight.Inc()

@@ -83,8 +83,9 @@ func (s *Server) feedOr(next http.Handler) http.Handler {
 
 // The pace of a feed.
 const (
-	feedWrite = 10 * time.Second // a reader that takes longer for a message is too slow
-	feedPing  = 20 * time.Second
+	feedPing = 20 * time.Second
+	// readerTime is how long a reader of a stream may take for what is written to it.
+	readerTime = 10 * time.Second
 )
 
 // feed sends events as they come.
@@ -94,6 +95,12 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	_, end, err := s.stream(r.Context())
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	defer end()
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: s.hosts})
 	if err != nil {
 		return // Accept has answered
@@ -104,6 +111,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	ctx := ws.CloseRead(r.Context()) // readers have nothing to say
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -113,7 +121,10 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	err = s.control.FollowEvents(ctx, callOf(r.Context()).request, after, filter,
 		func(list []cloud.Event) error { return sendEvents(ctx, ws, list) },
 		func(ctx context.Context) (*control.Request, error) { return s.recheck(ctx, r) })
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case s.draining.Err() != nil:
+		ws.Close(websocket.StatusGoingAway, stopping) // the reader may be gone
+	case err != nil && ctx.Err() == nil:
 		s.endFeed(ctx, ws, err)
 	}
 	cancel()
@@ -167,7 +178,7 @@ func sendEvents(ctx context.Context, ws *websocket.Conn, list []cloud.Event) err
 }
 
 func sendFeed(ctx context.Context, ws *websocket.Conn, m api.FeedMessage) error {
-	ctx, cancel := context.WithTimeout(ctx, feedWrite)
+	ctx, cancel := context.WithTimeout(ctx, readerTime)
 	defer cancel()
 	return wsjson.Write(ctx, ws, m)
 }
@@ -197,7 +208,7 @@ func ping(ctx context.Context, ws *websocket.Conn) {
 			return
 		case <-tick.C:
 		}
-		wait, cancel := context.WithTimeout(ctx, feedWrite)
+		wait, cancel := context.WithTimeout(ctx, readerTime)
 		err := ws.Ping(wait)
 		cancel()
 		if err != nil {

@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,6 +31,8 @@ type Config struct {
 	// UserRate limits each signed-in user, AddressRate each address without valid
 	// credentials. The defaults are 500/s and 20/s.
 	UserRate, AddressRate Rate
+	// TrustedProxies are where requests come from whose X-Forwarded-For counts.
+	TrustedProxies []netip.Prefix
 	// BodyTime is how long a caller may take to send a request's body; 30 s if 0.
 	BodyTime time.Duration
 	// Ready is what /readyz asks beside the store; nil for nothing.
@@ -49,6 +54,12 @@ type Server struct {
 	metrics *metrics
 	origins *http.CrossOriginProtection
 	hosts   []string // of PublicURL, for WebSockets
+
+	inside   atomic.Int64 // requests that are worked on, or wait for it
+	gate     *gate
+	streams  streams
+	draining context.Context // ends with Drain
+	drain    context.CancelFunc
 }
 
 // New returns the API over the rules.
@@ -69,7 +80,9 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 		Config: cfg, control: c, open: map[string]bool{},
 		users: newLimiter(cfg.UserRate), guests: newLimiter(cfg.AddressRate),
 		metrics: newMetrics(), origins: http.NewCrossOriginProtection(),
+		gate: newGate(gateRoom, gateLines, gatePatience), streams: streams{open: map[string]int{}},
 	}
+	s.draining, s.drain = context.WithCancel(context.Background())
 	if c != nil { // nil only describes the API
 		s.metrics.registry.MustRegister(loops{c})
 	}
@@ -92,7 +105,7 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 	if s.openAPI, err = s.describe(); err != nil {
 		return nil, err
 	}
-	s.handler = s.observe(s.secure(s.routes(s.admit(s.feedOr(s.once(routes))))))
+	s.handler = s.observe(s.secure(s.routes(s.counted(s.admit(s.bounded(s.feedOr(s.once(routes))))))))
 	return s, nil
 }
 
