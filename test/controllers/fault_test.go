@@ -262,10 +262,12 @@ func TestRollingRestart(t *testing.T) {
 		}
 	})
 	for _, s := range c.all {
-		before := l.n()
+		before, began := l.n(), time.Now()
 		s.stop()
+		stopped := time.Since(began)
 		c.until("the others go on", time.Minute, func() bool { return l.n() > before+100 })
 		s.start()
+		t.Logf("%s stopped in %s and was back after %s", s.name, stopped, time.Since(began))
 	}
 	l.end()
 	cancel()
