@@ -124,6 +124,7 @@ func (l *load) machine(ctx context.Context, name string) {
 func (l *load) end() {
 	t := l.c.t
 	t.Helper()
+	began := time.Now()
 	l.stop()
 	l.work.Wait()
 	for _, err := range l.errs {
@@ -135,6 +136,7 @@ func (l *load) end() {
 			t.Errorf("operation %s: %+v, %v", id, o, err)
 		}
 	}
+	ended := time.Since(began)
 	states := map[string]string{}
 	l.c.until("all jobs have ended", time.Minute, func() bool {
 		clear(states)
@@ -151,7 +153,7 @@ func (l *load) end() {
 			t.Errorf("job %s is %q", id, states[id])
 		}
 	}
-	t.Logf("%d jobs and %d machines", len(l.jobs), len(l.ops))
+	t.Logf("%d jobs and %d machines; the operations ended %s after the load, the jobs after %s", len(l.jobs), len(l.ops), ended, time.Since(began))
 }
 
 // image gives the installation an image that simulated nodes take.
