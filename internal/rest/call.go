@@ -51,21 +51,28 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	n      int64
+	last   context.Context // when it has ended, the connection's next request is to go elsewhere
+}
+
+func (w *recorder) begin(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	if w.last != nil && w.last.Err() != nil {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // WriteHeader keeps the status.
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
+	w.begin(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write counts the bytes.
 func (w *recorder) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
+	w.begin(http.StatusOK)
 	n, err := w.ResponseWriter.Write(p)
 	w.n += int64(n)
 	return n, err
@@ -83,10 +90,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			c.id = cloud.NewID[string]()
 		}
 		w.Header().Set("X-Request-Id", c.id)
-		if s.draining.Err() != nil {
-			w.Header().Set("Connection", "close") // the next request goes elsewhere
-		}
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, last: s.draining}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		s.metrics.inFlight.Inc()
 		defer func() {

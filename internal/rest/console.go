@@ -75,7 +75,7 @@ func (s *Server) relay(r *http.Request, ws *websocket.Conn, line io.ReadWriteClo
 	conn := websocket.NetConn(ctx, ws, websocket.MessageBinary)
 	ended := make(chan error, 4)
 	go func() { _, err := io.Copy(line, conn); ended <- err }()
-	go func() { _, err := io.Copy(patient{conn}, line); ended <- err }()
+	go func() { _, err := io.Copy(patient{conn, s.ReaderTime}, line); ended <- err }()
 	go func() { ended <- s.holds(ctx, r) }()
 	defer context.AfterFunc(s.draining, func() { ended <- cloud.Errorf(cloud.Unavailable, stopping) })()
 	switch err := <-ended; cloud.KindOf(err) {
@@ -93,11 +93,14 @@ func (s *Server) relay(r *http.Request, ws *websocket.Conn, line io.ReadWriteClo
 	}
 }
 
-// patient writes to a reader who may take readerTime for it.
-type patient struct{ net.Conn }
+// patient writes to a reader who may take so long for it.
+type patient struct {
+	net.Conn
+	limit time.Duration
+}
 
 func (p patient) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(readerTime)); err != nil {
+	if err := p.SetWriteDeadline(time.Now().Add(p.limit)); err != nil {
 		return 0, err
 	}
 	return p.Conn.Write(b)

@@ -281,12 +281,13 @@ type jobLogs struct {
 // flusher hands on each write at once. A reader that takes too long for it is
 // left; it may go on at its offset.
 type flusher struct {
-	w   io.Writer
-	out *http.ResponseController
+	w     io.Writer
+	out   *http.ResponseController
+	limit time.Duration
 }
 
 func (f flusher) Write(p []byte) (int, error) {
-	_ = f.out.SetWriteDeadline(time.Now().Add(readerTime)) // a test's recorder has none
+	_ = f.out.SetWriteDeadline(time.Now().Add(f.limit)) // a test's recorder has none
 	n, err := f.w.Write(p)
 	if err != nil {
 		return n, err
@@ -311,7 +312,7 @@ func (s *Server) jobLogs(ctx context.Context, r *control.Request, in *jobLogs) (
 		if err := out.Flush(); err != nil {
 			return
 		}
-		err := s.control.JobLog(waits, r, in.id(), in.Offset, in.Follow, flusher{w, out})
+		err := s.control.JobLog(waits, r, in.id(), in.Offset, in.Follow, flusher{w, out, s.ReaderTime})
 		if err != nil && waits.Err() == nil {
 			s.Log.Warn("stream a job's output", "job", in.Job, "request_id", r.ID, "err", err)
 		}

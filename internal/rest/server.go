@@ -35,6 +35,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// BodyTime is how long a caller may take to send a request's body; 30 s if 0.
 	BodyTime time.Duration
+	// ReaderTime is how long the reader of a stream may take for what is written to
+	// it before it is left; 10 s if 0.
+	ReaderTime time.Duration
 	// Ready is what /readyz asks beside the store; nil for nothing.
 	Ready func() error
 	// Portal serves all paths that are not the API's; nil for none.
@@ -75,6 +78,9 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 	}
 	if cfg.BodyTime == 0 {
 		cfg.BodyTime = 30 * time.Second
+	}
+	if cfg.ReaderTime == 0 {
+		cfg.ReaderTime = 10 * time.Second
 	}
 	s := &Server{
 		Config: cfg, control: c, open: map[string]bool{},
