@@ -31,13 +31,14 @@ type waiter struct {
 	end    chan error // nil lets it in
 }
 
-// The gate of a controller. A request weighs one, and one more for each 8 KiB of
-// its body, so that large batches leave room for small requests.
+// The gate of a controller. A request weighs one, and one more for each 2 KiB of
+// its body, so that few large batches are worked on at a time, and those who want
+// little do not wait for them.
 const (
 	gateRoom     = 128
 	gateLines    = 1024
 	gatePatience = 5 * time.Second
-	weightBytes  = 8 << 10
+	weightBytes  = 2 << 10
 )
 
 func newGate(room, lines int, patience time.Duration) *gate {
