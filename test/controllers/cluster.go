@@ -25,6 +25,7 @@ import (
 	"atoll/client"
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/test/program"
 )
 
 // cluster is the controllers with their agents.
@@ -51,27 +52,11 @@ type controller struct {
 	client *client.Client // of this one alone
 }
 
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "atoll-controllers-test-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "atoll")
-	if out, err := exec.Command("go", "build", "-o", bin, "atoll/cmd/atoll").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build atoll: %w\n%s", err, out)
-	}
-	return bin, nil
-})
-
 // newCluster starts n controllers on the database; config is added to their
 // configuration. Everything ends with the test.
 func newCluster(t *testing.T, n int, database, config string) *cluster {
 	t.Helper()
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cluster{t: t, bin: bin, dir: t.TempDir()}
+	c := &cluster{t: t, bin: program.Build(t), dir: t.TempDir()}
 	c.config = fmt.Sprintf("database: %q\nkey-file: %s/master.key\nblobs: file://%s/blobs\nblobs-shared: true\n%s", database, c.dir, c.dir, config)
 	for i := range n {
 		c.all = append(c.all, &controller{c: c, name: fmt.Sprintf("ctrl-%d", i+1), people: freeAddress(t), agents: freeAddress(t)})
