@@ -23,16 +23,23 @@ func enters(g *gate, caller string, weight int) <-chan func() {
 	return in
 }
 
+// counts returns the weight that works and how many wait.
+func (g *gate) counts() (used, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.used, g.n
+}
+
 func TestGateIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(8, 100, time.Hour)
 		var noisy []<-chan func()
 		for range 20 {
 			noisy = append(noisy, enters(g, "noisy", 1))
+			synctest.Wait() // they come in this order
 		}
-		synctest.Wait()
-		if g.used != 4 || g.n != 16 {
-			t.Fatalf("%d of the noisy caller's requests work and %d wait, want half of the room", g.used, g.n)
+		if used, n := g.counts(); used != 4 || n != 16 {
+			t.Fatalf("%d of the noisy caller's requests work and %d wait, want half of the room", used, n)
 		}
 		quiet := enters(g, "quiet", 1)
 		synctest.Wait()
@@ -49,8 +56,11 @@ func TestGateIsFair(t *testing.T) {
 			}
 			leave()
 		}
+		synctest.Wait()
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		if g.used != 0 || g.n != 0 || len(g.working)+len(g.waiting)+len(g.turns) != 0 {
-			t.Errorf("something is left: %+v", g)
+			t.Errorf("something is left: %d, %d, %v, %v, %v", g.used, g.n, g.working, g.waiting, g.turns)
 		}
 	})
 }
@@ -88,8 +98,8 @@ func TestGateRefuses(t *testing.T) {
 		other := <-enters(g, "other", 1)
 		last := enters(g, "other", 1) // is too much: the noisy caller's last one goes
 		synctest.Wait()
-		if g.n != 5 {
-			t.Errorf("%d requests wait, want 5", g.n)
+		if _, n := g.counts(); n != 5 {
+			t.Errorf("%d requests wait, want 5", n)
 		}
 		if leave := <-waiting[4]; leave != nil {
 			t.Error("the last of the longest line was let in")
@@ -109,8 +119,9 @@ func TestGateRefuses(t *testing.T) {
 		if <-last != nil {
 			t.Error("a request that waited for too long was let in")
 		}
-		if g.used != 0 || g.n != 0 {
-			t.Errorf("something is left: %+v", g)
+		synctest.Wait()
+		if used, n := g.counts(); used != 0 || n != 0 {
+			t.Errorf("weight %d works and %d wait at the end", used, n)
 		}
 	})
 }
