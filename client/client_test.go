@@ -15,8 +15,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -278,6 +280,40 @@ func TestLogs(t *testing.T) {
 }
 
 // After a broken connection the feed goes on where it was; a refusal ends it.
+// TestLogsGoOn: output that is followed goes on at the first byte that is missing.
+func TestLogsGoOn(t *testing.T) {
+	const text = `{"at":1,"level":5,"text":"one"}` + "\n" + `{"at":2,"level":5,"text":"two"}` + "\n" + `{"at":3,"level":5,"text":"three"}` + "\n"
+	var calls atomic.Int64
+	c := serve(t, map[string]http.HandlerFunc{"GET /api/v1/jobs/j1/logs": func(w http.ResponseWriter, r *http.Request) {
+		offset, err := strconv.Atoi(r.URL.Query().Get("offset"))
+		if err != nil {
+			t.Error(err)
+		}
+		rest := text[offset:]
+		if calls.Add(1) < 3 {
+			io.WriteString(w, rest[:40]) // a line and a part of the next
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, rest)
+	}})
+	var got []string
+	for l, err := range c.Jobs().Logs(t.Context(), "j1", true) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, l.Text)
+	}
+	if !slices.Equal(got, []string{"one", "two", "three"}) || calls.Load() != 3 {
+		t.Errorf("%v in %d calls", got, calls.Load())
+	}
+	for _, err := range c.Jobs().Logs(t.Context(), "j1", false) {
+		if err != nil {
+			t.Errorf("a whole answer: %v", err)
+		}
+	}
+}
+
 func TestFollow(t *testing.T) {
 	var after []string
 	c := serve(t, map[string]http.HandlerFunc{"GET /api/v1/events": func(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"strconv"
@@ -50,32 +52,77 @@ func Final(state string) bool {
 // maxLine bounds one line of output.
 const maxLine = 4 << 20
 
+// maxCuts is how often in a row, without a line between, a followed output may break.
+const maxCuts = 5
+
 // Logs goes over the lines of the job's output; with follow until the job has
-// ended. It ends after an error.
+// ended, also when the connection breaks meanwhile. It ends after an error.
 func (j Jobs) Logs(ctx context.Context, id string, follow bool) iter.Seq2[api.LogLine, error] {
 	return func(yield func(api.LogLine, error) bool) {
-		cl := newCall(http.MethodGet, joinPath(j.path, id, "logs"), nil)
-		cl.set("follow", strconv.FormatBool(follow))
-		res, err := j.c.send(ctx, cl)
+		var offset int64
+		for cuts := 1; ; cuts++ {
+			n, err := j.logs(ctx, id, follow, offset, yield)
+			if offset += n; n > 0 {
+				cuts = 1
+			}
+			var e *Error
+			switch {
+			case err == nil || errors.Is(err, errLeft):
+				return
+			case !follow || cuts == maxCuts || errors.As(err, &e) || !sleep(ctx, minReopen<<cuts):
+				yield(api.LogLine{}, fmt.Errorf("log of job %s: %w", id, err))
+				return
+			}
+		}
+	}
+}
+
+// logs reads one answer and returns how many bytes of whole lines it had.
+func (j Jobs) logs(ctx context.Context, id string, follow bool, offset int64, yield func(api.LogLine, error) bool) (n int64, err error) {
+	cl := newCall(http.MethodGet, joinPath(j.path, id, "logs"), nil)
+	cl.set("follow", strconv.FormatBool(follow))
+	cl.set("offset", strconv.FormatInt(offset, 10))
+	res, err := j.c.send(ctx, cl)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	lines := bufio.NewReader(res.Body)
+	for {
+		text, err := wholeLine(lines)
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
 		if err != nil {
-			yield(api.LogLine{}, err)
-			return
+			return n, err
 		}
-		defer res.Body.Close()
-		lines := bufio.NewScanner(res.Body)
-		lines.Buffer(nil, maxLine)
-		for lines.Scan() {
-			l, err := logLine(lines.Bytes())
-			if err != nil {
-				yield(l, fmt.Errorf("log of job %s: %w", id, err))
-				return
-			}
-			if !yield(l, nil) {
-				return
-			}
+		l, err := logLine(text)
+		if err != nil {
+			return n, &Error{Code: Internal, Message: err.Error()}
 		}
-		if err := lines.Err(); err != nil {
-			yield(api.LogLine{}, fmt.Errorf("log of job %s: %w", id, err))
+		n += int64(len(text))
+		if !yield(l, nil) {
+			return n, errLeft
+		}
+	}
+}
+
+// wholeLine reads a line with its end; io.ErrUnexpectedEOF if the end is missing.
+func wholeLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line, nil
+		case errors.Is(err, bufio.ErrBufferFull) && len(line) <= maxLine:
+		case errors.Is(err, bufio.ErrBufferFull):
+			return nil, &Error{Code: TooLarge, Message: "a line of output is too long"}
+		case errors.Is(err, io.EOF) && len(line) > 0:
+			return nil, io.ErrUnexpectedEOF
+		default:
+			return nil, err
 		}
 	}
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,19 +31,26 @@ func agentCommand() *cobra.Command {
 			if cfg.data, err = filepath.Abs(cfg.data); err != nil {
 				return err
 			}
-			cfg.machines = !noMachines
+			cfg.machines, cfg.servers = !noMachines, shuffled(cfg.servers)
 			return runAgent(cmd.Context(), cfg, newLog(cmd))
 		},
 	}
 	name, _ := os.Hostname() // "" makes --name required
 	f := cmd.Flags()
-	f.StringSliceVar(&cfg.servers, "server", nil, "URL of a controller's agent listener, https://HOST:8443 (several: they are tried in turn)")
+	f.StringSliceVar(&cfg.servers, "server", nil, "URL of a controller's agent listener, https://HOST:8443 (several: one of them, and the next when it fails)")
 	f.StringVar(&tokenFile, "token-file", "", "file with the token of 'atoll node token create'")
 	f.StringVar(&cfg.data, "data", cmp.Or(os.Getenv("STATE_DIRECTORY"), "./atoll-agent"), "folder of the agent")
 	f.StringVar(&cfg.name, "name", strings.ToLower(name), "name of the node, when it joins")
 	f.BoolVar(&noMachines, "no-machines", false, "offer no compute and no network role")
 	f.Bool("debug", false, "log more")
 	return cmd
+}
+
+// shuffled spreads agents, which take the first controller that answers, over all.
+func shuffled(servers []string) []string {
+	out := slices.Clone(servers)
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
 }
 
 // readToken reads a token file; a missing one is no error, for agents that have

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -21,21 +22,25 @@ import (
 // serverConfig is the file of `atoll server --config`; `atoll up` fills it from
 // its flags. deploy/server.yaml explains each key.
 type serverConfig struct {
-	Listen        string    `yaml:"listen"`
-	AgentListen   string    `yaml:"agent-listen"`
-	Data          string    `yaml:"data"`
-	KeyFile       string    `yaml:"key-file"`
-	Database      string    `yaml:"database"`
-	Blobs         string    `yaml:"blobs"`
-	SharedBlobs   bool      `yaml:"blobs-shared"`
-	PublicURL     string    `yaml:"public-url"`
-	ImageURLAllow []string  `yaml:"image-url-allow"`
-	JobDays       int       `yaml:"job-days"` // before there was retention
-	TLS           tlsConfig `yaml:"tls"`
+	Listen         string        `yaml:"listen"`
+	AgentListen    string        `yaml:"agent-listen"`
+	Advertise      string        `yaml:"advertise"`
+	DrainTime      time.Duration `yaml:"drain-time"`
+	Data           string        `yaml:"data"`
+	KeyFile        string        `yaml:"key-file"`
+	Database       string        `yaml:"database"`
+	Blobs          string        `yaml:"blobs"`
+	SharedBlobs    bool          `yaml:"blobs-shared"`
+	PublicURL      string        `yaml:"public-url"`
+	TrustedProxies []string      `yaml:"trusted-proxies"`
+	ImageURLAllow  []string      `yaml:"image-url-allow"`
+	JobDays        int           `yaml:"job-days"` // before there was retention
+	TLS            tlsConfig     `yaml:"tls"`
 
 	Retention retentionConfig `yaml:"retention"`
 
 	imageSources []netip.Prefix // ImageURLAllow
+	proxies      []netip.Prefix // TrustedProxies
 }
 
 // tlsConfig is how people's listener gets its certificate.
@@ -89,21 +94,41 @@ func (c *serverConfig) complete() (err error) {
 	if c.TLS.Mode == "" {
 		c.TLS.Mode = "off"
 	}
-	for _, text := range c.ImageURLAllow {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return cloud.FieldErrorf("image-url-allow", "%q is no network such as 10.0.0.0/8", text)
-		}
-		c.imageSources = append(c.imageSources, p.Masked())
+	if c.imageSources, err = networks("image-url-allow", c.ImageURLAllow); err != nil {
+		return err
+	}
+	if c.proxies, err = networks("trusted-proxies", c.TrustedProxies); err != nil {
+		return err
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return cloud.FieldErrorf("listen", "%q is no address such as 127.0.0.1:8080", c.Listen)
 	}
+	if c.Advertise != "" {
+		if _, _, err := net.SplitHostPort(c.Advertise); err != nil {
+			return cloud.FieldErrorf("advertise", "%q is no address such as ctrl-01:8443", c.Advertise)
+		}
+	}
 	if ip := net.ParseIP(host); c.TLS.Mode == "off" && (ip == nil || !ip.IsLoopback()) && host != "localhost" {
 		return cloud.FieldErrorf("tls.mode", "must be self-signed, file or acme: without TLS the controller listens on 127.0.0.1 only, not on %q", c.Listen)
 	}
 	return nil
+}
+
+// networks reads a list of networks, or addresses of single hosts.
+func networks(field string, texts []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if at, single := netip.ParseAddr(text); err != nil && single == nil {
+			p, err = at.Prefix(at.BitLen())
+		}
+		if err != nil {
+			return nil, cloud.FieldErrorf(field, "%q is no network such as 10.0.0.0/8", text)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // serving returns the certificate source, nil without TLS.

@@ -3,23 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"time"
-
-	"golang.org/x/sync/errgroup"
+	"strconv"
 
 	"atoll/internal/blob"
 	"atoll/internal/cloud"
 	"atoll/internal/control"
-	"atoll/internal/exchange"
 	"atoll/internal/pki"
-	"atoll/internal/rest"
 	"atoll/internal/store"
 )
 
@@ -70,7 +64,7 @@ func (c *controller) open(ctx context.Context) (err error) {
 	}
 	c.control, err = control.New(ctx, control.Config{
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
-		PublicURL: cmp.Or(cfg.PublicURL, c.url()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
+		PublicURL: cmp.Or(cfg.PublicURL, c.url()), Advertise: cmp.Or(cfg.Advertise, c.advertised()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
 		Retention: cfg.Retention.control(cfg.JobDays),
 	})
 	if err != nil {
@@ -110,49 +104,14 @@ func (c *controller) agentURL() string {
 	return "https://" + addr.String()
 }
 
-// run serves until ctx ends.
-func (c *controller) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	ex, err := exchange.New(ctx, c.control, c.agentHosts(), c.log)
-	if err != nil {
-		return err
+// advertised is where other controllers reach the agents' listener unless the
+// configuration says it: its address, or this host's name if it has all addresses.
+func (c *controller) advertised() string {
+	addr := c.agents.Addr().(*net.TCPAddr)
+	if name, err := os.Hostname(); addr.IP.IsUnspecified() && err == nil {
+		return net.JoinHostPort(name, strconv.Itoa(addr.Port))
 	}
-	handler, err := rest.New(c.control, rest.Config{Log: c.log, PublicURL: c.cfg.PublicURL, Version: version, Ready: c.ready})
-	if err != nil {
-		return err
-	}
-	api := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
-	}
-	g.Go(func() error { return c.control.Run(ctx) })
-	g.Go(func() error { return ex.Serve(c.agents) })
-	g.Go(func() error { return c.servePeople(api) })
-	g.Go(func() error {
-		<-ctx.Done()
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := api.Shutdown(end); err != nil { // streams that stay open are cut
-			return api.Close()
-		}
-		return nil
-	})
-	c.log.Info("controller ready", "people", c.url(), "agents", c.agentURL())
-	return g.Wait()
-}
-
-func (c *controller) servePeople(api *http.Server) (err error) {
-	if c.serving == nil {
-		err = api.Serve(c.people)
-	} else {
-		api.TLSConfig = c.serving.TLSConfig()
-		err = api.ServeTLS(c.people, "", "")
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
+	return addr.String()
 }
 
 // agentHosts are the names under which agents reach the listener.

@@ -38,7 +38,7 @@ func simCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&cfg.servers, "server", nil, "URL of a controller's agent listener, https://HOST:8443")
+	f.StringSliceVar(&cfg.servers, "server", nil, "URL of a controller's agent listener, https://HOST:8443 (several: one of them for each node, and the next when it fails)")
 	f.StringVar(&tokenFile, "token-file", "", "file with the token of 'atoll node token create'")
 	f.IntVar(&cfg.nodes, "nodes", 10, "how many nodes")
 	f.Uint64Var(&cfg.seed, "seed", 1, "what the nodes are and which faults they have follows from it")
@@ -67,7 +67,7 @@ func runSim(ctx context.Context, cfg simConfig, log *slog.Logger) error {
 	for i := range configs {
 		name := fmt.Sprintf("%s%d", cfg.prefix, i+1)
 		configs[i] = agent.Config{
-			Servers: cfg.servers, Name: name, Node: nodes.Node(name).SAL(), Roles: cloud.Roles, Version: version, Log: log.With("node", name),
+			Servers: shuffled(cfg.servers), Name: name, Node: nodes.Node(name).SAL(), Roles: cloud.Roles, Version: version, Log: log.With("node", name),
 		}
 	}
 	if h.fleet, err = agent.NewFleet(log, cfg.token, configs); err != nil {

@@ -181,7 +181,7 @@ func (a *Agent) round(ctx context.Context, turn int64) bool {
 		return a.failed(turn, c, err)
 	}
 	a.release(c)
-	b, mine := a.answered(turn, ans)
+	b, mine := a.answered(turn, ans, !c.usable())
 	if b != nil {
 		t := time.NewTimer(quickWait)
 		defer t.Stop()
@@ -206,8 +206,9 @@ func (a *Agent) written(turn int64, bytes int) {
 	a.scheduleReplace()
 }
 
-// answered does what the answer says.
-func (a *Agent) answered(turn int64, ans *wire.Answer) (*batch, bool) {
+// answered does what the answer says; last says that the controller closed the
+// connection with it.
+func (a *Agent) answered(turn int64, ans *wire.Answer, last bool) (*batch, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := &a.talk
@@ -216,10 +217,13 @@ func (a *Agent) answered(turn int64, ans *wire.Answer) (*batch, bool) {
 		t.held = time.Time{}
 	}
 	if ans == nil {
-		if mine { // not replaced by us: the controller stops
-			t.failures++
-		} else {
+		switch {
+		case !mine:
 			t.failures = 0
+		case last: // the controller stops
+			a.turnAway()
+		default: // not replaced by us
+			t.failures++
 		}
 		return nil, mine
 	}
@@ -268,19 +272,28 @@ func (a *Agent) failed(turn int64, c *conn, err error) bool {
 	if a.closed || t.stopping {
 		return true
 	}
-	t.hangUp()
-	a.jobs.resend()
 	if errors.Is(err, errStale) && t.failures == 0 {
+		t.hangUp()
+		a.jobs.resend()
 		return true
 	}
-	t.failures++
-	t.up = false
-	t.server = (t.server + 1) % len(a.servers)
+	a.turnAway()
 	if text := err.Error(); text != t.trouble {
 		t.trouble = text
 		a.log.Warn("no exchange with the controller", "err", err, "hint", hint(err))
 	}
 	return true
+}
+
+// turnAway has the next exchange be made with the next controller. The caller
+// holds mu.
+func (a *Agent) turnAway() {
+	t := &a.talk
+	t.hangUp()
+	a.jobs.resend() // this controller may not have been able to say what it took
+	t.failures++
+	t.up = false
+	t.server = (t.server + 1) % len(a.servers)
 }
 
 func hint(err error) string {

@@ -299,7 +299,7 @@ func TestOtherVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, mine := a.answered(0, &ans)
+	b, mine := a.answered(0, &ans, false)
 	if !mine || b == nil {
 		t.Fatal("the jobs of the newer controller's answer were not taken")
 	}

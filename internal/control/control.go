@@ -33,6 +33,7 @@ type Config struct {
 	Passwords *pki.Passwords
 	Log       *slog.Logger
 	PublicURL string // where people reach the controller; for links
+	Advertise string // host:port where other controllers reach it: its agents' listener
 	// ImageURLAllow are networks from which images may be fetched although they are
 	// not public.
 	ImageURLAllow []netip.Prefix
@@ -72,6 +73,7 @@ type Control struct {
 	ops     *op.Engine
 	feed    *feed
 	streams streams
+	relay   Relay
 	loops   *reconcile.Runner
 	inst    *installation
 	auth    *credentials

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
@@ -153,6 +154,12 @@ func (c *Control) JobLog(ctx context.Context, r *Request, id cloud.JobID, offset
 	}
 	news, stop := c.feed.followLogs(id)
 	defer stop()
+	if follow && c.DB.Shared() {
+		elsewhere, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { c.followElsewhere(elsewhere, id) })
+		defer func() { cancel(); wg.Wait() }()
+	}
 	for at := (logPosition{token: 1, offset: offset}); ; {
 		j, err := c.Job(ctx, r, id) // before reading: what is written later is seen again
 		if err != nil {

@@ -183,22 +183,14 @@ func admit(tx *store.Tx, n, old *cloud.Node) error {
 }
 
 func useJoinToken(tx *store.Tx, hash string) (*cloud.JoinToken, error) {
-	t, err := tx.JoinTokenByHash(hash)
-	if cloud.Is(err, cloud.NotFound) {
+	t, err := tx.UseJoinToken(hash)
+	if !cloud.Is(err, cloud.NotFound) {
+		return t, err
+	}
+	if _, err := tx.JoinTokenByHash(hash); cloud.Is(err, cloud.NotFound) {
 		return nil, cloud.Errorf(cloud.Unauthenticated, "this join token does not exist or was deleted")
 	}
-	if err != nil {
-		return nil, err
-	}
-	now, err := tx.Now()
-	if err != nil {
-		return nil, err
-	}
-	if t.UsesLeft < 1 || t.ExpiresAt < now {
-		return nil, cloud.Errorf(cloud.Unauthenticated, "this join token is used up or has expired; make another one")
-	}
-	t.UsesLeft--
-	return t, tx.UpdateJoinToken(t)
+	return nil, cloud.Errorf(cloud.Unauthenticated, "this join token is used up or has expired; make another one")
 }
 
 // common are the roles that the token allows and the agent offers.

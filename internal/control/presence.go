@@ -14,6 +14,8 @@ const (
 	presenceEvery = 5 * time.Second
 	// absentAfter is how long a controller may be silent and still count as running.
 	absentAfter = 30 * time.Second
+	// forgetAfter is how long the row of one that was killed is kept.
+	forgetAfter = time.Hour
 )
 
 // arrive records this controller, and refuses to be the second one where blobs
@@ -52,7 +54,15 @@ func (c *Control) otherController(ctx context.Context) (other cloud.ControllerID
 			other = list[0]
 			return nil
 		}
-		if err := tx.SeenController(c.ID, ""); err != nil {
+		if !c.DB.Shared() {
+			if err := tx.EndLeasesOfOthers(c.ID); err != nil {
+				return err
+			}
+		}
+		if err := tx.ForgetControllersBefore(now.Add(-forgetAfter)); err != nil {
+			return err
+		}
+		if err := tx.SeenController(c.ID, c.Advertise); err != nil {
 			return err
 		}
 		return c.showKeys(tx)
@@ -75,7 +85,7 @@ func (c *Control) stayPresent(ctx context.Context) error {
 		case <-tick.C:
 			added := c.rereadKeys()
 			err := c.DB.Update(ctx, func(tx *store.Tx) error {
-				return errors.Join(tx.SeenController(c.ID, ""), tx.HasKeys(c.ID, strings.Join(c.Keys.IDs(), " ")))
+				return errors.Join(tx.SeenController(c.ID, c.Advertise), tx.HasKeys(c.ID, strings.Join(c.Keys.IDs(), " ")))
 			})
 			if err != nil && ctx.Err() == nil {
 				c.Log.Error("tell that this controller lives", "err", err)

@@ -15,7 +15,7 @@ import (
 // The scheduler's rhythm and the size of one of its transactions.
 const (
 	scheduleTick  = 500 * time.Millisecond
-	scheduleLease = 15 * time.Second
+	scheduleLease = 5 * time.Second
 	scheduleBatch = 20
 	scheduleJobs  = 1000
 )

@@ -78,6 +78,10 @@ func acceptsZstd(r *http.Request) bool {
 // take passes one exchange on. Its answer may come now or later, from another
 // goroutine, which then waits for the next request.
 func (a *agentConn) take(x *wire.Exchange) {
+	if a.s.isDraining() {
+		a.refuse(cloud.Errorf(cloud.Unavailable, "the controller stops"))
+		return
+	}
 	peer, err := a.s.c.Agent(a.s.ctx, a.node, x)
 	if err == nil {
 		err = a.s.c.Queue().Exchange(a.s.ctx, peer, x, a)
@@ -132,14 +136,18 @@ func (a *agentConn) respond(status int, body []byte) {
 		}
 		fmt.Fprintf(out, "Content-Length: %d\r\n", len(body))
 	}
+	last := a.s.isDraining()
+	if last {
+		out.WriteString("Connection: close\r\n")
+	}
 	out.WriteString("\r\n")
 	out.Write(body)
 	err := a.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err == nil {
 		_, err = a.conn.Write(out.Bytes())
 	}
-	if err != nil {
-		a.close() // what the answer carried is sent again with the agent's next exchange
+	if err != nil || last {
+		a.close() // what the answer carried, if it was lost, is sent again with the agent's next exchange
 		return
 	}
 	go a.next() // ends with the exchange it reads, or with the connection, which Serve closes

@@ -32,6 +32,9 @@ type Server struct {
 	log  *slog.Logger
 	http *http.Server
 	ctx  context.Context // ends when the server does: exchanges outlive their request's
+	// draining is closed when agents are to turn to other controllers.
+	draining chan struct{}
+	drain    sync.Once
 
 	mu      sync.Mutex
 	conns   map[*agentConn]bool
@@ -42,7 +45,10 @@ type Server struct {
 // New returns the endpoint; hosts are the names and addresses under which agents
 // reach it.
 func New(ctx context.Context, c *control.Control, hosts []string, log *slog.Logger) (*Server, error) {
-	s := &Server{c: c, log: log, ctx: ctx, conns: map[*agentConn]bool{}, revoked: map[string]bool{}}
+	s := &Server{
+		c: c, log: log, ctx: ctx, draining: make(chan struct{}),
+		conns: map[*agentConn]bool{}, revoked: map[string]bool{},
+	}
 	cert, err := newCertificate(c, hosts)
 	if err != nil {
 		return nil, err
@@ -57,6 +63,9 @@ func New(ctx context.Context, c *control.Control, hosts []string, log *slog.Logg
 	mux.HandleFunc("GET "+wire.PathScript+"{id}", s.known(s.script))
 	mux.HandleFunc("GET "+wire.PathImage+"{sha256}", s.known(s.image))
 	mux.HandleFunc("GET "+wire.PathStream+"{id}", s.known(s.stream))
+	mux.HandleFunc("GET "+pathNodeStream, s.controller(s.nodeStream))
+	mux.HandleFunc("GET "+pathJobOutput, s.controller(s.jobOutput))
+	c.UseRelay(newRelay(c.CA(), cert))
 	s.http = &http.Server{
 		Handler: mux, TLSConfig: pki.ListenerConfig(c.CA().Cert(), cert.get, s.isRevoked),
 		ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 5 * time.Minute,
@@ -98,12 +107,35 @@ func (s *Server) Serve(ln net.Listener) error {
 	stop := context.AfterFunc(s.ctx, func() { s.http.Close() })
 	defer stop()
 	err := s.http.ServeTLS(ln, "", "")
+	if errors.Is(err, http.ErrServerClosed) {
+		<-s.ctx.Done() // Drain still speaks to the agents that are connected
+	}
 	s.closeConns(func(*agentConn) bool { return true })
 	s.work.Wait()
 	if s.ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
+}
+
+// Drain sends the agents to other controllers: exchanges that are held end, new
+// ones are refused, streams that are passed on to other controllers are closed as
+// going away. It waits for calls under way, such as image bodies, until ctx ends.
+func (s *Server) Drain(ctx context.Context) {
+	s.drain.Do(func() { close(s.draining) })
+	s.c.Queue().Close()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.log.Debug("agents' calls are cut", "err", err)
+	}
+}
+
+func (s *Server) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
 }
 
 // watch refreshes the revocations and closes the connections that they end.

@@ -59,7 +59,7 @@ func TestRaces(t *testing.T) {
 				q := w.queue.Load()
 				next := NewQueue(r.db, q.me, q.log, q.hooks)
 				time.Sleep(150 * time.Millisecond) // the load goes on meanwhile
-				q.stop()
+				q.Close()
 				w.queue.Store(next)
 			}
 		})
@@ -72,7 +72,7 @@ func TestRaces(t *testing.T) {
 			time.Sleep(5 * time.Millisecond) // between two looks at the state
 		}
 		close(stop)
-		w.queue.Load().stop()
+		w.queue.Load().Close()
 		live.Wait()
 		w.check(seed)
 	})

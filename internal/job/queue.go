@@ -76,7 +76,7 @@ func NewQueue(db *store.DB, me cloud.ControllerID, log *slog.Logger, hooks Hooks
 func (q *Queue) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	defer q.stop()
+	defer q.Close()
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -99,21 +99,18 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 }
 
-// stop answers every held exchange, so that agents turn to another controller.
-func (q *Queue) stop() {
+// Close ends every held exchange and holds none from then on, so that agents turn
+// to another controller. It may be called twice.
+func (q *Queue) Close() {
 	q.mu.Lock()
-	q.closed = true
-	var held []Waiter
 	for _, s := range q.sessions {
-		if s.wait != nil {
-			held = append(held, s.wait)
+		if w := s.wait; w != nil && !q.closed {
 			s.wait = nil
+			q.pumps.Go(w.Drop) // one that is slow to write must not keep the others waiting
 		}
 	}
+	q.closed = true
 	q.mu.Unlock()
-	for _, w := range held {
-		w.Drop()
-	}
 	q.pumps.Wait()
 }
 

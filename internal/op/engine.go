@@ -16,8 +16,8 @@ import (
 // The lease of a controller on its operations, and how often it is renewed and
 // those of dead controllers are looked for.
 const (
-	leaseTTL   = 30 * time.Second
-	leaseEvery = 5 * time.Second
+	leaseTTL   = 10 * time.Second
+	leaseEvery = 2 * time.Second
 	// waitCheck is how often a waiting step is called without a signal, for
 	// signals that were lost.
 	waitCheck = 15 * time.Second

@@ -80,6 +80,25 @@ func TestFailureOfStoreIsNotTheSteps(t *testing.T) {
 	}
 }
 
+// A job that ends at another controller while the step looks at it is not waited
+// for any longer.
+func TestWakeDuringTheStep(t *testing.T) {
+	db := storetest.Postgres(t)
+	var calls atomic.Int64
+	e := newEngine(t, db, "a", op.Definition{Steps: []op.Step{{Name: "one", Do: func(s *op.Scope) error {
+		if calls.Add(1) > 3 {
+			return nil
+		}
+		err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.WakeOperation(s.Op.ID) })
+		return errors.Join(err, op.ErrWait)
+	}}}})
+	run(t, e)
+	began := time.Now()
+	if o := wait(t, e, start(t, db, e)); o.State != cloud.OperationSucceeded || time.Since(began) > 10*time.Second {
+		t.Errorf("operation is %s (%s) after %s", o.State, o.Error, time.Since(began))
+	}
+}
+
 // However badly the end goes, the operation ends and says why.
 func TestEndThatFails(t *testing.T) {
 	for _, tt := range []struct {

@@ -94,6 +94,7 @@ func (e *Engine) once(ctx context.Context, id cloud.OperationID, epoch int64) (m
 		if d == nil {
 			return fmt.Errorf("no operation kind %q is defined", o.Kind)
 		}
+		read := o.WakeAt
 		o.WakeAt = 0
 		s := &Scope{Tx: tx, Op: o, jobs: e.jobs}
 		switch {
@@ -111,6 +112,9 @@ func (e *Engine) once(ctx context.Context, id cloud.OperationID, epoch int64) (m
 		if errors.Is(err, ErrWait) {
 			if o.WakeAt == 0 || o.WakeAt > now.Add(waitCheck) {
 				o.WakeAt = now.Add(waitCheck)
+			}
+			if more, err = tx.WokenSince(id, read); err != nil {
+				return err
 			}
 		} else if err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"crypto/subtle"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"atoll/internal/cloud"
@@ -16,12 +18,33 @@ const sessionCookie = "atoll_session"
 // csrfHeader goes with each change that a session makes.
 const csrfHeader = "X-CSRF-Token"
 
-func addressOf(r *http.Request) string {
+// addressOf is where the request comes from. X-Forwarded-For counts only when a
+// trusted proxy sent it: each proxy adds the address that it saw at the end, so
+// that the last one that is no trusted proxy's is the client's, and what stands
+// before it is the client's own claim.
+func (s *Server) addressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	at, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && s.trusts(at); i-- {
+		before, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break // no proxy wrote this
+		}
+		at = before
+	}
+	return at.Unmap().WithZone("").String()
+}
+
+func (s *Server) trusts(at netip.Addr) bool {
+	at = at.Unmap()
+	return slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(at) })
 }
 
 // credential returns the secret of the request, and whether a cookie held it.

@@ -22,6 +22,7 @@ type call struct {
 	request *control.Request // nil for callers without credential
 	secret  bool             // the answer must not be stored
 	conn    *http.ResponseController
+	atEnd   []func() // of the work on the request
 }
 
 // bodyRead ends the time limit of the body: the connection is watched while the
@@ -50,21 +51,28 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	n      int64
+	last   context.Context // when it has ended, the connection's next request is to go elsewhere
+}
+
+func (w *recorder) begin(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	if w.last != nil && w.last.Err() != nil {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // WriteHeader keeps the status.
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
+	w.begin(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write counts the bytes.
 func (w *recorder) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
+	w.begin(http.StatusOK)
 	n, err := w.ResponseWriter.Write(p)
 	w.n += int64(n)
 	return n, err
@@ -77,12 +85,12 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		c := &call{id: r.Header.Get("X-Request-Id"), address: addressOf(r), route: "other", conn: http.NewResponseController(w)}
+		c := &call{id: r.Header.Get("X-Request-Id"), address: s.addressOf(r), route: "other", conn: http.NewResponseController(w)}
 		if !saneID.MatchString(c.id) {
 			c.id = cloud.NewID[string]()
 		}
 		w.Header().Set("X-Request-Id", c.id)
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, last: s.draining}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		s.metrics.inFlight.Inc()
 		defer func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -44,11 +45,17 @@ func (s *Server) console(ctx context.Context, r *control.Request, in *console) (
 	if r.ReadOnly {
 		return nil, cloud.Errorf(cloud.Denied, "this token may only read; make one with the scope full")
 	}
-	line, err := s.control.OpenConsole(ctx, r, in.ref(), in.Kind)
+	waits, end, err := s.stream(ctx)
 	if err != nil {
 		return nil, err
 	}
+	line, err := s.control.OpenConsole(waits, r, in.ref(), in.Kind)
+	if err != nil {
+		end()
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer end()
 		defer line.Close()
 		req, w := humago.Unwrap(hc)
 		ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{OriginPatterns: s.hosts})
@@ -61,18 +68,22 @@ func (s *Server) console(ctx context.Context, r *control.Request, in *console) (
 }
 
 // relay copies both ways until one side ends or the credential holds no longer.
+// A user who does not read what comes is left.
 func (s *Server) relay(r *http.Request, ws *websocket.Conn, line io.ReadWriteCloser) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	conn := websocket.NetConn(ctx, ws, websocket.MessageBinary)
-	ended := make(chan error, 3)
+	ended := make(chan error, 4)
 	go func() { _, err := io.Copy(line, conn); ended <- err }()
-	go func() { _, err := io.Copy(conn, line); ended <- err }()
+	go func() { _, err := io.Copy(patient{conn, s.ReaderTime}, line); ended <- err }()
 	go func() { ended <- s.holds(ctx, r) }()
-	err := <-ended
-	if cloud.Is(err, cloud.Unauthenticated) {
+	defer context.AfterFunc(s.draining, func() { ended <- cloud.Errorf(cloud.Unavailable, stopping) })()
+	switch err := <-ended; cloud.KindOf(err) {
+	case cloud.Unauthenticated:
 		ws.Close(websocket.StatusPolicyViolation, "the credential holds no longer")
-	} else {
+	case cloud.Unavailable:
+		ws.Close(websocket.StatusGoingAway, cloud.UserMessage(err))
+	default:
 		ws.Close(websocket.StatusNormalClosure, "the console ended")
 	}
 	cancel()
@@ -80,6 +91,19 @@ func (s *Server) relay(r *http.Request, ws *websocket.Conn, line io.ReadWriteClo
 	for range 2 {
 		<-ended
 	}
+}
+
+// patient writes to a reader who may take so long for it.
+type patient struct {
+	net.Conn
+	limit time.Duration
+}
+
+func (p patient) Write(b []byte) (int, error) {
+	if err := p.SetWriteDeadline(time.Now().Add(p.limit)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Write(b)
 }
 
 // consoleCheck is how often the credential of an open console is looked at.

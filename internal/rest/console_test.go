@@ -1,9 +1,6 @@
 package rest
 
 import (
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -13,20 +10,7 @@ import (
 func TestRelay(t *testing.T) {
 	w := newWorld(t)
 	api := w.server.Config.Handler.(*Server)
-	machine, line := net.Pipe()
-	done := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		defer close(done)
-		ws, err := websocket.Accept(rw, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		api.relay(r, ws, line)
-	}))
-	defer srv.Close()
-	ws, _, err := websocket.Dial(t.Context(), srv.URL, nil)
-	w.ok(err)
+	ws, done, machine := w.console(api)
 	defer ws.CloseNow()
 	w.ok(ws.Write(t.Context(), websocket.MessageBinary, []byte("uname\n")))
 	b := make([]byte, 6)

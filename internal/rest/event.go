@@ -83,8 +83,7 @@ func (s *Server) feedOr(next http.Handler) http.Handler {
 
 // The pace of a feed.
 const (
-	feedWrite = 10 * time.Second // a reader that takes longer for a message is too slow
-	feedPing  = 20 * time.Second
+	feedPing = 20 * time.Second
 )
 
 // feed sends events as they come.
@@ -94,6 +93,12 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	_, end, err := s.stream(r.Context())
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	defer end()
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: s.hosts})
 	if err != nil {
 		return // Accept has answered
@@ -104,16 +109,20 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	ctx := ws.CloseRead(r.Context()) // readers have nothing to say
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer cancel()
-		ping(ctx, ws)
+		s.ping(ctx, ws)
 	}()
 	err = s.control.FollowEvents(ctx, callOf(r.Context()).request, after, filter,
-		func(list []cloud.Event) error { return sendEvents(ctx, ws, list) },
+		func(list []cloud.Event) error { return s.sendEvents(ctx, ws, list) },
 		func(ctx context.Context) (*control.Request, error) { return s.recheck(ctx, r) })
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case s.draining.Err() != nil:
+		ws.Close(websocket.StatusGoingAway, stopping) // the reader may be gone
+	case err != nil && ctx.Err() == nil:
 		s.endFeed(ctx, ws, err)
 	}
 	cancel()
@@ -156,18 +165,18 @@ func (s *Server) recheck(ctx context.Context, r *http.Request) (*control.Request
 	return req, err
 }
 
-func sendEvents(ctx context.Context, ws *websocket.Conn, list []cloud.Event) error {
+func (s *Server) sendEvents(ctx context.Context, ws *websocket.Conn, list []cloud.Event) error {
 	for i := range list {
 		v := eventView(&list[i])
-		if err := sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedEvent, Event: &v}); err != nil {
+		if err := s.sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedEvent, Event: &v}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func sendFeed(ctx context.Context, ws *websocket.Conn, m api.FeedMessage) error {
-	ctx, cancel := context.WithTimeout(ctx, feedWrite)
+func (s *Server) sendFeed(ctx context.Context, ws *websocket.Conn, m api.FeedMessage) error {
+	ctx, cancel := context.WithTimeout(ctx, s.ReaderTime)
 	defer cancel()
 	return wsjson.Write(ctx, ws, m)
 }
@@ -182,13 +191,13 @@ func (s *Server) endFeed(ctx context.Context, ws *websocket.Conn, err error) {
 	if a.Status < 500 {
 		code = websocket.StatusPolicyViolation
 	}
-	if sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedEnd, Problem: &a.Problem}) == nil {
+	if s.sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedEnd, Problem: &a.Problem}) == nil {
 		ws.Close(code, a.Code) // the reader is gone if it fails
 	}
 }
 
 // ping finds out that a reader is gone.
-func ping(ctx context.Context, ws *websocket.Conn) {
+func (s *Server) ping(ctx context.Context, ws *websocket.Conn) {
 	tick := time.NewTicker(feedPing)
 	defer tick.Stop()
 	for {
@@ -197,7 +206,7 @@ func ping(ctx context.Context, ws *websocket.Conn) {
 			return
 		case <-tick.C:
 		}
-		wait, cancel := context.WithTimeout(ctx, feedWrite)
+		wait, cancel := context.WithTimeout(ctx, s.ReaderTime)
 		err := ws.Ping(wait)
 		cancel()
 		if err != nil {

@@ -102,8 +102,11 @@ func (s *Server) waitJob(ctx context.Context, r *control.Request, id cloud.JobID
 	if wait == 0 {
 		return s.control.Job(ctx, r, id)
 	}
-	until, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
+	until, end, err := s.wait(ctx, wait)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	return s.control.WaitJob(until, r, id)
 }
 
@@ -275,39 +278,48 @@ type jobLogs struct {
 	Follow bool  `query:"follow" doc:"Go on until the job has ended."`
 }
 
-// flusher hands on each write at once.
+// flusher hands on each write at once. A reader that takes too long for it is
+// left; it may go on at its offset.
 type flusher struct {
 	w     io.Writer
-	flush func() error
+	out   *http.ResponseController
+	limit time.Duration
 }
 
 func (f flusher) Write(p []byte) (int, error) {
+	_ = f.out.SetWriteDeadline(time.Now().Add(f.limit)) // a test's recorder has none
 	n, err := f.w.Write(p)
 	if err != nil {
 		return n, err
 	}
-	return n, f.flush()
+	return n, f.out.Flush()
 }
 
 func (s *Server) jobLogs(ctx context.Context, r *control.Request, in *jobLogs) (*huma.StreamResponse, error) {
 	if _, err := s.control.Job(ctx, r, in.id()); err != nil {
 		return nil, err // while it can still be answered
 	}
+	waits, end, err := s.stream(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer end()
 		_, w := humago.Unwrap(hc)
 		out := http.NewResponseController(w)
-		if err := out.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			s.Log.Debug("stream a job's output", "err", err)
-		}
 		hc.SetHeader("Content-Type", ndjson)
 		hc.SetStatus(http.StatusOK)
 		if err := out.Flush(); err != nil {
 			return
 		}
-		if err := s.control.JobLog(ctx, r, in.id(), in.Offset, in.Follow, flusher{w, out.Flush}); err != nil && ctx.Err() == nil {
+		err := s.control.JobLog(waits, r, in.id(), in.Offset, in.Follow, flusher{w, out, s.ReaderTime})
+		if err != nil && waits.Err() == nil {
 			s.Log.Warn("stream a job's output", "job", in.Job, "request_id", r.ID, "err", err)
+		}
+		if err != nil || waits.Err() != nil {
 			panic(http.ErrAbortHandler) // the reader must see that it is not whole
 		}
+		_ = out.SetWriteDeadline(time.Time{}) // the connection goes on
 	}}, nil
 }
 

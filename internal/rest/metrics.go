@@ -88,7 +88,7 @@ func (s *Server) Metrics() prometheus.Registerer { return s.metrics.registry }
 // serveMetrics answers local callers that come through no proxy, and staff.
 func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	callOf(r.Context()).route = "/metrics"
-	addr, err := netip.ParseAddr(addressOf(r))
+	addr, err := netip.ParseAddr(callOf(r.Context()).address)
 	proxied := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != ""
 	if err != nil || !addr.Unmap().IsLoopback() || proxied {
 		if err := s.staff(r); err != nil {
@@ -104,7 +104,7 @@ func (s *Server) staff(r *http.Request) error {
 	req, _, err := s.identify(r)
 	switch {
 	case err != nil || req == nil:
-		if limited := s.guests.take(addressOf(r), "from your address"); limited != nil {
+		if limited := s.guests.take(callOf(r.Context()).address, "from your address"); limited != nil {
 			return limited
 		}
 		if err == nil {
@@ -122,9 +122,14 @@ func (s *Server) livez(w http.ResponseWriter, r *http.Request) {
 	w.Write([]byte("ok\n")) // the caller is gone if it fails
 }
 
-// readyz says whether the store answers, and what Config.Ready says.
+// readyz says whether the store answers, what Config.Ready says, and that requests
+// are to go elsewhere when the server is to stop.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	callOf(r.Context()).route = "/readyz"
+	if s.draining.Err() != nil {
+		s.refuse(w, r, cloud.Errorf(cloud.Unavailable, stopping))
+		return
+	}
 	if err := s.control.Ready(r.Context()); err != nil {
 		s.refuse(w, r, cloud.Wrap(cloud.Unavailable, err, "the store does not answer"))
 		return

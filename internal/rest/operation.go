@@ -30,9 +30,11 @@ type accepted struct {
 // accept answers with the operation, as it is after at most the wait.
 func (s *Server) accept(ctx context.Context, r *control.Request, o *cloud.Operation, wait time.Duration) (*accepted, error) {
 	if wait > 0 && o.State.Live() {
-		until, cancel := context.WithTimeout(ctx, wait)
-		defer cancel()
-		var err error
+		until, end, err := s.wait(ctx, wait)
+		if err != nil {
+			return nil, err
+		}
+		defer end()
 		if o, err = s.control.WaitOperation(until, r, o.ID); err != nil {
 			return nil, err
 		}

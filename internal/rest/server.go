@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,8 +31,13 @@ type Config struct {
 	// UserRate limits each signed-in user, AddressRate each address without valid
 	// credentials. The defaults are 500/s and 20/s.
 	UserRate, AddressRate Rate
+	// TrustedProxies are where requests come from whose X-Forwarded-For counts.
+	TrustedProxies []netip.Prefix
 	// BodyTime is how long a caller may take to send a request's body; 30 s if 0.
 	BodyTime time.Duration
+	// ReaderTime is how long the reader of a stream may take for what is written to
+	// it before it is left; 10 s if 0.
+	ReaderTime time.Duration
 	// Ready is what /readyz asks beside the store; nil for nothing.
 	Ready func() error
 	// Portal serves all paths that are not the API's; nil for none.
@@ -49,6 +57,12 @@ type Server struct {
 	metrics *metrics
 	origins *http.CrossOriginProtection
 	hosts   []string // of PublicURL, for WebSockets
+
+	inside   atomic.Int64 // requests that are worked on, or wait for it
+	gate     *gate
+	streams  streams
+	draining context.Context // ends with Drain
+	drain    context.CancelFunc
 }
 
 // New returns the API over the rules.
@@ -65,11 +79,16 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 	if cfg.BodyTime == 0 {
 		cfg.BodyTime = 30 * time.Second
 	}
+	if cfg.ReaderTime == 0 {
+		cfg.ReaderTime = 10 * time.Second
+	}
 	s := &Server{
 		Config: cfg, control: c, open: map[string]bool{},
 		users: newLimiter(cfg.UserRate), guests: newLimiter(cfg.AddressRate),
 		metrics: newMetrics(), origins: http.NewCrossOriginProtection(),
+		gate: newGate(gateRoom, gateLines, gatePatience), streams: streams{open: map[string]int{}},
 	}
+	s.draining, s.drain = context.WithCancel(context.Background())
 	if c != nil { // nil only describes the API
 		s.metrics.registry.MustRegister(loops{c})
 	}
@@ -92,7 +111,7 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 	if s.openAPI, err = s.describe(); err != nil {
 		return nil, err
 	}
-	s.handler = s.observe(s.secure(s.routes(s.admit(s.feedOr(s.once(routes))))))
+	s.handler = s.observe(s.secure(s.routes(s.counted(s.admit(s.bounded(s.feedOr(s.once(routes))))))))
 	return s, nil
 }
 

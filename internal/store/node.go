@@ -70,6 +70,24 @@ func (tx *Tx) JoinTokenByHash(hash string) (*cloud.JoinToken, error) {
 	return joinTokens.get(tx, "(given)", "hash = ? AND deleted_at = 0", hash)
 }
 
+// UseJoinToken takes one use of the token with the secret's hash and returns the
+// token; NotFound if it has none left or has expired. Many may use it at once.
+func (tx *Tx) UseJoinToken(hash string) (*cloud.JoinToken, error) {
+	now, err := tx.Now()
+	if err != nil {
+		return nil, err
+	}
+	n, err := tx.exec(`UPDATE join_tokens SET uses_left = uses_left - 1, version = version + 1, updated_at = ?
+		WHERE hash = ? AND deleted_at = 0 AND uses_left > 0 AND expires_at >= ?`, now, hash, now)
+	if err == nil && n == 0 {
+		err = cloud.Errorf(cloud.NotFound, "no such join token, or it is used up")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tx.JoinTokenByHash(hash)
+}
+
 // RevokeCertificates refuses the certificates of a node that is being deleted.
 func (tx *Tx) RevokeCertificates(node cloud.NodeID, serials ...string) error {
 	now, err := tx.Now()

@@ -119,8 +119,22 @@ func (tx *Tx) CancelOperation(id cloud.OperationID) (bool, error) {
 }
 
 // WakeOperation has the operation's owner look at it at once, whichever
-// controller that is; it changes no version.
+// controller that is; it changes no version. The times that it sets are long past
+// and never the one before, for WokenSince.
 func (tx *Tx) WakeOperation(id cloud.OperationID) error {
-	_, err := tx.exec("UPDATE operations SET wake_at = 1 WHERE id = ? AND state IN ('running', 'undoing')", id)
+	_, err := tx.exec(`UPDATE operations SET wake_at = CASE WHEN wake_at BETWEEN 1 AND 999 THEN wake_at + 1 ELSE 1 END
+		WHERE id = ? AND state IN ('running', 'undoing')`, id)
 	return err
+}
+
+// WokenSince reports whether the operation was woken since this transaction read
+// it with the wake time: what woke it, the transaction may not have seen. From now
+// on wakers wait for the transaction's end. On SQLite there is one writer.
+func (tx *Tx) WokenSince(id cloud.OperationID, read cloud.Time) (bool, error) {
+	if tx.d.sqlite {
+		return false, nil
+	}
+	var now cloud.Time
+	err := tx.queryRow("SELECT wake_at FROM operations WHERE id = ? FOR UPDATE", id).Scan(&now)
+	return now != read, tx.d.translate(err)
 }

@@ -62,6 +62,16 @@ func (tx *Tx) DropLeases(owner cloud.ControllerID) error {
 	return err
 }
 
+// EndLeasesOfOthers ends all leases that are not the owner's: those of controllers
+// that are known to be gone.
+func (tx *Tx) EndLeasesOfOthers(owner cloud.ControllerID) error {
+	if _, err := tx.exec("UPDATE leases SET until = 0 WHERE owner <> ?", owner); err != nil {
+		return err
+	}
+	_, err := tx.exec("UPDATE operations SET lease_until = 0 WHERE state IN ('running', 'undoing') AND owner <> ?", owner)
+	return err
+}
+
 // SeenController records that a controller lives and where others reach it.
 func (tx *Tx) SeenController(id cloud.ControllerID, advertise string) error {
 	now, err := tx.Now()
@@ -83,6 +93,12 @@ func (tx *Tx) ControllersSince(since cloud.Time) ([]cloud.ControllerID, error) {
 		return err
 	}, "SELECT id FROM controllers WHERE seen_at >= ? ORDER BY id", since)
 	return out, err
+}
+
+// ForgetControllersBefore removes controllers that were not seen since the time.
+func (tx *Tx) ForgetControllersBefore(since cloud.Time) error {
+	_, err := tx.exec("DELETE FROM controllers WHERE seen_at < ?", since)
+	return err
 }
 
 // ForgetController removes a controller that stops.

@@ -135,14 +135,15 @@ func (l *Lab) startController(db *store.DB, listen string) *Controller {
 	t := l.root
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	c := &Controller{DB: db, Control: l.rules(ctx, db)}
-	c.Control.Engine().Inject = l.Faults.Inject
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.listen = ln.Addr().String()
+	c := &Controller{DB: db, listen: ln.Addr().String()}
 	c.Agents = "https://" + c.listen
+	c.Control = l.rules(ctx, db)
+	c.Control.Advertise = c.listen
+	c.Control.Engine().Inject = l.Faults.Inject
 	ex, err := exchange.New(ctx, c.Control, []string{"127.0.0.1"}, l.Log)
 	if err != nil {
 		t.Fatal(err)
