@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,28 +11,32 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"atoll/internal/cloud"
 	"atoll/internal/control"
+	"atoll/internal/op"
 	"atoll/internal/pki"
 )
 
 // serverConfig is the file of `atoll server --config`; `atoll up` fills it from
 // its flags. deploy/server.yaml explains each key.
 type serverConfig struct {
-	Listen        string    `yaml:"listen"`
-	AgentListen   string    `yaml:"agent-listen"`
-	Data          string    `yaml:"data"`
-	KeyFile       string    `yaml:"key-file"`
-	Database      string    `yaml:"database"`
-	Blobs         string    `yaml:"blobs"`
-	SharedBlobs   bool      `yaml:"blobs-shared"`
-	PublicURL     string    `yaml:"public-url"`
-	ImageURLAllow []string  `yaml:"image-url-allow"`
-	JobDays       int       `yaml:"job-days"` // before there was retention
-	TLS           tlsConfig `yaml:"tls"`
+	Listen        string        `yaml:"listen"`
+	AgentListen   string        `yaml:"agent-listen"`
+	Data          string        `yaml:"data"`
+	KeyFile       string        `yaml:"key-file"`
+	Database      string        `yaml:"database"`
+	Blobs         string        `yaml:"blobs"`
+	SharedBlobs   bool          `yaml:"blobs-shared"`
+	PublicURL     string        `yaml:"public-url"`
+	ImageURLAllow []string      `yaml:"image-url-allow"`
+	JobDays       int           `yaml:"job-days"` // before there was retention
+	Lease         time.Duration `yaml:"lease"`
+	NodeOffline   time.Duration `yaml:"node-offline"`
+	TLS           tlsConfig     `yaml:"tls"`
 
 	Retention retentionConfig `yaml:"retention"`
 
@@ -95,6 +100,12 @@ func (c *serverConfig) complete() (err error) {
 			return cloud.FieldErrorf("image-url-allow", "%q is no network such as 10.0.0.0/8", text)
 		}
 		c.imageSources = append(c.imageSources, p.Masked())
+	}
+	if c.Lease = cmp.Or(c.Lease, op.DefaultLease); c.Lease < time.Second {
+		return cloud.FieldErrorf("lease", "must be at least 1s, not %s", c.Lease)
+	}
+	if c.NodeOffline = cmp.Or(c.NodeOffline, cloud.NodeOfflineAfter); c.NodeOffline < time.Second {
+		return cloud.FieldErrorf("node-offline", "must be at least 1s, not %s", c.NodeOffline)
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {

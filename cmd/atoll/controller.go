@@ -72,6 +72,7 @@ func (c *controller) open(ctx context.Context) (err error) {
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
 		PublicURL: cmp.Or(cfg.PublicURL, c.url()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
 		Retention: cfg.Retention.control(cfg.JobDays),
+		Lease:     cfg.Lease, NodeOffline: cfg.NodeOffline,
 	})
 	if err != nil {
 		return err

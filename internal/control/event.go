@@ -219,7 +219,7 @@ func (c *Control) numberEvents(ctx context.Context) error {
 	for {
 		n := 0
 		err := c.DB.Update(ctx, func(tx *store.Tx) error {
-			_, mine, err := tx.TakeLease("sequencer", c.ID, 15*time.Second)
+			_, mine, err := tx.TakeLease("sequencer", c.ID, c.Lease/2)
 			if err != nil || !mine {
 				return err
 			}

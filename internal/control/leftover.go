@@ -17,7 +17,6 @@ import (
 // The rhythm of clearing leftovers.
 const (
 	leftoverTick  = 10 * time.Second
-	leftoverLease = 30 * time.Second
 	leftoverAgain = 5 * time.Minute // after a failure
 	leftoverTries = 3               // of one job
 )
@@ -117,7 +116,7 @@ func (c *Control) clearOnce(ctx context.Context) error {
 			continue
 		}
 		err := c.DB.Update(ctx, func(tx *store.Tx) error {
-			if _, mine, err := tx.TakeLease("leftovers", c.ID, leftoverLease); err != nil || !mine {
+			if _, mine, err := tx.TakeLease("leftovers", c.ID, c.Lease); err != nil || !mine {
 				return err
 			}
 			return c.clear(tx, l.ID)

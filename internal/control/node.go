@@ -476,12 +476,12 @@ func (c *Control) watchNodes(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			silent, err := tx.SilentNodes(now.Add(-cloud.NodeOfflineAfter))
+			silent, err := tx.SilentNodes(now.Add(-c.NodeOffline))
 			if err != nil {
 				return err
 			}
 			for i := range silent {
-				if err := offline(tx, &silent[i], now); err != nil {
+				if err := c.offline(tx, &silent[i], now); err != nil {
 					return err
 				}
 			}
@@ -490,7 +490,7 @@ func (c *Control) watchNodes(ctx context.Context) error {
 	})
 }
 
-func offline(tx *store.Tx, n *cloud.Node, now cloud.Time) error {
+func (c *Control) offline(tx *store.Tx, n *cloud.Node, now cloud.Time) error {
 	n.State = cloud.NodeOffline
 	if err := tx.UpdateNode(n); err != nil {
 		return err
@@ -504,7 +504,7 @@ func offline(tx *store.Tx, n *cloud.Node, now cloud.Time) error {
 			return err
 		}
 	}
-	return stateEvent(tx, "node.offline", nodeSubject(n), "its agent was not heard for "+cloud.NodeOfflineAfter.String())
+	return stateEvent(tx, "node.offline", nodeSubject(n), "its agent was not heard for "+c.NodeOffline.String())
 }
 
 // Revoked returns the certificate serials that must not be let in.

@@ -10,17 +10,11 @@ import (
 	"atoll/internal/store"
 )
 
-const (
-	presenceEvery = 5 * time.Second
-	// absentAfter is how long a controller may be silent and still count as running.
-	absentAfter = 30 * time.Second
-)
-
 // arrive records this controller, and refuses to be the second one where blobs
 // are in a folder that the others do not see. A killed controller counts as
-// running until it was silent long enough, which is waited for.
+// running until its lease is over, which is waited for.
 func (c *Control) arrive(ctx context.Context) error {
-	for end := time.Now().Add(absentAfter + presenceEvery); ; {
+	for end := time.Now().Add(c.Lease + c.presenceEvery()); ; {
 		other, err := c.otherController(ctx)
 		if err != nil || other == "" || ctx.Err() != nil {
 			return err
@@ -37,20 +31,25 @@ func (c *Control) arrive(ctx context.Context) error {
 
 // otherController returns a controller that is in the way of this one; without
 // one this one is recorded. SQLite's file has one controller, so that older rows
-// are of ones that are gone.
+// are of ones that are gone, and what they held is free.
 func (c *Control) otherController(ctx context.Context) (other cloud.ControllerID, err error) {
 	err = c.DB.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()
 		if err != nil {
 			return err
 		}
-		list, err := tx.ControllersSince(now.Add(-absentAfter))
+		list, err := tx.ControllersSince(now.Add(-c.Lease))
 		if err != nil {
 			return err
 		}
 		if len(list) > 0 && c.DB.Shared() && !c.Blobs.Shared() && !c.SharedBlobs {
 			other = list[0]
 			return nil
+		}
+		if !c.DB.Shared() {
+			if err := tx.EndOtherLeases(c.ID); err != nil {
+				return err
+			}
 		}
 		if err := tx.SeenController(c.ID, ""); err != nil {
 			return err
@@ -60,9 +59,11 @@ func (c *Control) otherController(ctx context.Context) (other cloud.ControllerID
 	return other, err
 }
 
+func (c *Control) presenceEvery() time.Duration { return min(c.Lease/6, 5*time.Second) }
+
 // stayPresent tells the others that this controller lives, until ctx ends.
 func (c *Control) stayPresent(ctx context.Context) error {
-	tick := time.NewTicker(presenceEvery)
+	tick := time.NewTicker(c.presenceEvery())
 	defer tick.Stop()
 	for {
 		select {

@@ -13,11 +13,11 @@ import (
 	"atoll/internal/store"
 )
 
-// The lease of a controller on its operations, and how often it is renewed and
-// those of dead controllers are looked for.
+// DefaultLease is how long a controller's lease on its operations holds without
+// being renewed.
+const DefaultLease = 30 * time.Second
+
 const (
-	leaseTTL   = 30 * time.Second
-	leaseEvery = 5 * time.Second
 	// waitCheck is how often a waiting step is called without a signal, for
 	// signals that were lost.
 	waitCheck = 15 * time.Second
@@ -31,6 +31,9 @@ type Engine struct {
 	me   cloud.ControllerID
 	log  *slog.Logger
 	defs map[string]*Definition
+	// Lease is set before Run. It is renewed six times as often, and as often those
+	// of dead controllers are looked for.
+	Lease time.Duration
 	// Inject is for tests of faults: it is asked before and after each step, with
 	// the step's name behind "do " or "undo "; an error stands for the step's,
 	// ErrWait has the step called again (after it: although it was done), and
@@ -55,6 +58,7 @@ var ErrCrash = errors.New("the controller dies here")
 func NewEngine(db *store.DB, jobs *job.Queue, me cloud.ControllerID, log *slog.Logger) *Engine {
 	return &Engine{
 		db: db, jobs: jobs, me: me, log: log,
+		Lease:  DefaultLease,
 		defs:   map[string]*Definition{},
 		epochs: map[cloud.OperationID]int64{},
 		ready:  make(chan cloud.OperationID, 1024),
@@ -89,7 +93,7 @@ func (e *Engine) Start(tx *store.Tx, o *cloud.Operation) error {
 	}
 	o.State, o.Steps = cloud.OperationRunning, int64(len(d.Steps))
 	o.StepName = d.Steps[0].Name
-	o.Owner, o.Epoch, o.LeaseUntil = e.me, 1, now.Add(leaseTTL)
+	o.Owner, o.Epoch, o.LeaseUntil = e.me, 1, now.Add(e.Lease)
 	o.Deadline = now.Add(d.Limit)
 	if err := tx.CreateOperation(o); err != nil {
 		return err
@@ -206,14 +210,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	for range workers {
 		wg.Go(func() { e.work(ctx) })
 	}
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(min(time.Second, e.Lease/6))
 	defer tick.Stop()
 	last := time.Time{}
 	for ctx.Err() == nil {
 		if e.dead.Load() {
 			break
 		}
-		if time.Since(last) >= leaseEvery {
+		if time.Since(last) >= e.Lease/6 {
 			last = time.Now()
 			if err := e.claim(ctx); err != nil && ctx.Err() == nil {
 				e.log.Error("claim operations", "err", err)
@@ -244,10 +248,10 @@ func (e *Engine) claim(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := tx.RenewOperations(e.me, now.Add(leaseTTL)); err != nil {
+		if err := tx.RenewOperations(e.me, now.Add(e.Lease)); err != nil {
 			return err
 		}
-		if _, err = tx.ClaimOperations(e.me, now, now.Add(leaseTTL), 200); err != nil {
+		if _, err = tx.ClaimOperations(e.me, now, now.Add(e.Lease), 200); err != nil {
 			return err
 		}
 		got, err = tx.OwnedOperations(e.me)

@@ -62,6 +62,21 @@ func (tx *Tx) DropLeases(owner cloud.ControllerID) error {
 	return err
 }
 
+// EndOtherLeases ends what earlier controllers held, for the one that may be sure
+// that none of them lives.
+func (tx *Tx) EndOtherLeases(me cloud.ControllerID) error {
+	for _, query := range []string{
+		"UPDATE leases SET until = 0 WHERE owner <> ?",
+		"UPDATE operations SET lease_until = 0 WHERE state IN ('running', 'undoing') AND owner <> ?",
+		"DELETE FROM controllers WHERE id <> ?",
+	} {
+		if _, err := tx.exec(query, me); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // SeenController records that a controller lives and where others reach it.
 func (tx *Tx) SeenController(id cloud.ControllerID, advertise string) error {
 	now, err := tx.Now()
