@@ -323,16 +323,9 @@ func (l *Lab) Ended(id cloud.OperationID) *cloud.Operation {
 func (l *Lab) Sound() {
 	l.T.Helper()
 	err := l.DB.View(l.T.Context(), func(tx *store.Tx) error {
-		stuck, err := tx.StuckObjects()
-		if err != nil {
-			return err
-		}
-		for _, s := range stuck {
-			l.T.Errorf("%s %s is %s without a live operation", s.Kind, s.ID, s.State)
-		}
-		bad, err := tx.Unbalanced()
-		for _, b := range bad {
-			l.T.Errorf("balance %+v differs from its entries", b)
+		wrong, err := Unsound(tx)
+		for _, w := range wrong {
+			l.T.Error(w)
 		}
 		return err
 	})
