@@ -194,11 +194,16 @@ func useJoinToken(tx *store.Tx, hash string) (*cloud.JoinToken, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.UsesLeft < 1 || t.ExpiresAt < now {
+	ok := t.ExpiresAt >= now
+	if ok {
+		if ok, err = tx.UseJoinToken(t.ID); err != nil {
+			return nil, err
+		}
+	}
+	if !ok {
 		return nil, cloud.Errorf(cloud.Unauthenticated, "this join token is used up or has expired; make another one")
 	}
-	t.UsesLeft--
-	return t, tx.UpdateJoinToken(t)
+	return t, nil
 }
 
 // common are the roles that the token allows and the agent offers.

@@ -70,6 +70,13 @@ func (tx *Tx) JoinTokenByHash(hash string) (*cloud.JoinToken, error) {
 	return joinTokens.get(tx, "(given)", "hash = ? AND deleted_at = 0", hash)
 }
 
+// UseJoinToken takes one of the token's uses and reports whether there was one.
+// Nodes that join at once do not hinder each other.
+func (tx *Tx) UseJoinToken(id cloud.JoinTokenID) (bool, error) {
+	n, err := tx.exec("UPDATE join_tokens SET uses_left = uses_left - 1, version = version + 1 WHERE id = ? AND uses_left > 0 AND deleted_at = 0", id)
+	return n == 1, err
+}
+
 // RevokeCertificates refuses the certificates of a node that is being deleted.
 func (tx *Tx) RevokeCertificates(node cloud.NodeID, serials ...string) error {
 	now, err := tx.Now()
