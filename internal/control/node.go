@@ -475,10 +475,11 @@ func (c *Control) usage(ctx context.Context, n *cloud.Node, list []wire.Usage) e
 
 // watchNodes marks silent nodes as offline; what runs on them is unknown.
 func (c *Control) watchNodes(ctx context.Context) error {
+	var ear job.Ear
 	return c.loop(ctx, "watch-nodes", c.Pace.Nodes, func(ctx context.Context) error {
 		return c.DB.Update(ctx, func(tx *store.Tx) error {
 			now, err := tx.Now()
-			if err != nil {
+			if err != nil || ear.Listened(now, c.NodeOffline*2/3) < c.NodeOffline {
 				return err
 			}
 			silent, err := tx.SilentNodes(now.Add(-c.NodeOffline))

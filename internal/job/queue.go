@@ -56,6 +56,7 @@ type Queue struct {
 	seen      map[cloud.NodeID]cloud.Time // heard since the last flush
 	asked     map[wire.JobRef]bool        // cancels of others that the sessions were told
 	waiters   Waiters[cloud.JobID]
+	ear       Ear // expire's
 	pumps     sync.WaitGroup
 	closed    bool
 }

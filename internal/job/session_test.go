@@ -122,6 +122,7 @@ func TestSilentNodes(t *testing.T) {
 		r.update(func(tx *store.Tx) error { return r.Cancel(tx, canceled.ID, "test") })
 		b.free["*"] = 1
 		w := b.say()
+		r.ear = Ear{at: cloud.Now().Add(-time.Hour), began: time.Now().Add(-time.Hour), last: time.Now()}
 		if err := r.expire(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ const (
 func (q *Queue) expire(ctx context.Context) error {
 	return q.db.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()
-		if err != nil {
+		if err != nil || q.ear.Listened(now, silentAfter*q.beat/4) < silentAfter*q.beat {
 			return err
 		}
 		held, err := tx.HeldBySilent(now.Add(-silentAfter*q.beat), now.Add(-lostAfter*q.beat), 200)
