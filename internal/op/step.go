@@ -94,6 +94,7 @@ func (e *Engine) once(ctx context.Context, id cloud.OperationID, epoch int64) (m
 		if d == nil {
 			return fmt.Errorf("no operation kind %q is defined", o.Kind)
 		}
+		read := o.WakeAt
 		o.WakeAt = 0
 		s := &Scope{Tx: tx, Op: o, jobs: e.jobs}
 		switch {
@@ -112,6 +113,11 @@ func (e *Engine) once(ctx context.Context, id cloud.OperationID, epoch int64) (m
 			if o.WakeAt == 0 || o.WakeAt > now.Add(waitCheck) {
 				o.WakeAt = now.Add(waitCheck)
 			}
+			next := o.WakeAt
+			if o.WakeAt, err = tx.SetWake(o.ID, read, next); err != nil {
+				return err
+			}
+			more = o.WakeAt != next // a job ended since this transaction looked at it
 		} else if err != nil {
 			return err
 		}

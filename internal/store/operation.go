@@ -121,6 +121,17 @@ func (tx *Tx) CancelOperation(id cloud.OperationID) (bool, error) {
 // WakeOperation has the operation's owner look at it at once, whichever
 // controller that is; it changes no version.
 func (tx *Tx) WakeOperation(id cloud.OperationID) error {
-	_, err := tx.exec("UPDATE operations SET wake_at = 1 WHERE id = ? AND state IN ('running', 'undoing')", id)
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec("UPDATE operations SET wake_at = ? WHERE id = ? AND state IN ('running', 'undoing')", now, id)
 	return err
+}
+
+// SetWake has a live operation wake at the next time, unless it was woken since it
+// was read with another one. It returns when it wakes.
+func (tx *Tx) SetWake(id cloud.OperationID, read, next cloud.Time) (at cloud.Time, err error) {
+	err = tx.queryRow("UPDATE operations SET wake_at = CASE WHEN wake_at = ? THEN ? ELSE wake_at END WHERE id = ? RETURNING wake_at", read, next, id).Scan(&at)
+	return at, tx.d.translate(err)
 }
