@@ -294,6 +294,21 @@ func TestNodeOfflineAndBack(t *testing.T) {
 	})
 }
 
+// The inventory of a node that is back is not acted on where a machine was changed
+// a moment ago; then it is asked for once more.
+func TestMachineThatWasChangedJustBeforeItsNodeIsBack(t *testing.T) {
+	l := New(t, storetest.SQLite(t), 1, sim.Config{}, impatient)
+	l.image("disk")
+	m := l.create("web-1")
+	n := l.Node("sim-1")
+	n.Cut(l.Controller)
+	l.silent("sim-1")
+	l.becomes("web-1", cloud.MachineRunning, cloud.PowerUnknown)
+	storetest.Exec(t, l.DB, fmt.Sprintf("UPDATE machines SET updated_at = %d WHERE id = '%s'", cloud.Now(), m.ID))
+	n.Mend(l.Controller)
+	l.becomes("web-1", cloud.MachineRunning, cloud.PowerOn)
+}
+
 func TestMachineThatWentOffWhileItsNodeWasAway(t *testing.T) {
 	t.Parallel()
 	l := New(t, storetest.SQLite(t), 1, sim.Config{}, impatient)
