@@ -45,6 +45,7 @@ type Engine struct {
 	epochs  map[cloud.OperationID]int64
 	ready   chan cloud.OperationID
 	state   map[cloud.OperationID]int // 1 waits or runs, 2 runs and was signalled again
+	failed  []cloud.OperationID       // to be tried again with the next look
 	waiters job.Waiters[cloud.OperationID]
 	// Event is called in the transaction that starts or ends an operation.
 	Event func(tx *store.Tx, op *cloud.Operation) error
@@ -274,9 +275,28 @@ func (e *Engine) claim(ctx context.Context) error {
 	return nil
 }
 
-// Look signals the operations whose time has come, or that another controller
-// woke or canceled.
+// again has the operation tried with the next look if the store was away. After
+// another error, a defect of ours, it is looked at when nothing was heard of it for
+// a while.
+func (e *Engine) again(id cloud.OperationID, err error) {
+	if !store.Broken(err) && !cloud.Is(err, cloud.Unavailable) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failed = append(e.failed, id)
+}
+
+// Look signals the operations whose time has come, that another controller woke or
+// canceled, or that could not go on for want of the store.
 func (e *Engine) Look(ctx context.Context) error {
+	e.mu.Lock()
+	failed := e.failed
+	e.failed = nil
+	e.mu.Unlock()
+	for _, id := range failed {
+		e.Signal(id)
+	}
 	var due []cloud.OperationID
 	err := e.db.View(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()

@@ -3,6 +3,7 @@ package op_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -77,6 +78,24 @@ func TestFailureOfStoreIsNotTheSteps(t *testing.T) {
 	run(t, e)
 	if o := wait(t, e, start(t, db, e)); o.State != cloud.OperationSucceeded || calls.Load() != 4 {
 		t.Errorf("operation is %s (%s) after %d calls, want succeeded after 4", o.State, o.Error, calls.Load())
+	}
+}
+
+// An operation that met a store that was away goes on soon after it is back.
+func TestStoreThatWasAway(t *testing.T) {
+	db := storetest.SQLite(t)
+	var calls atomic.Int64
+	e := newEngine(t, db, "a", op.Definition{Steps: []op.Step{{Name: "one", Do: func(*op.Scope) error {
+		if calls.Add(1) < 3 {
+			return cloud.Wrap(cloud.Unavailable, io.ErrUnexpectedEOF, "the database does not answer")
+		}
+		return nil
+	}}}})
+	run(t, e)
+	begin := time.Now()
+	wait(t, e, start(t, db, e))
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 

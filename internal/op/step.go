@@ -38,6 +38,7 @@ func (e *Engine) advance(ctx context.Context, id cloud.OperationID) {
 			}
 			if err != nil && !cloud.Is(err, cloud.Conflict) {
 				e.log.Error("record the failure of a step", "operation", id, "err", err)
+				e.again(id, err)
 				return
 			}
 			more = true // a conflict: the step is run once more
@@ -46,7 +47,8 @@ func (e *Engine) advance(ctx context.Context, id cloud.OperationID) {
 			more = true // a user's change came between; look again
 		case err != nil:
 			e.log.Error("run operation", "operation", id, "err", err)
-			return // the store is away, or a defect of ours: the next look tries again
+			e.again(id, err)
+			return
 		}
 		if !more {
 			return
