@@ -88,7 +88,7 @@ func New(t testing.TB, db *store.DB, n int, cfg sim.Config, change ...func(*cont
 	}
 	l.Controller = l.AddController(db)
 	t.Cleanup(l.stopNodes)
-	l.Token, err = l.Control.Bootstrap(t.Context())
+	l.Token, err = l.Control.Bootstrap(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
