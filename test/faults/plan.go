@@ -26,6 +26,9 @@ func draw(r *rand.Rand) setup {
 	} else if r.IntN(3) == 0 {
 		s.smallDisk = pick(r, []string{"controller-1", "agent-1"})
 	}
+	if r.IntN(4) == 0 {
+		s.infancy = time.Duration(r.Int64N(int64(400 * time.Millisecond)))
+	}
 	return s
 }
 

@@ -36,7 +36,7 @@ func Run(seed uint64) (story string, sound bool) {
 		}
 	}
 	if s.sound() {
-		return s.tell(nil), os.RemoveAll(dir) == nil
+		return s.tell(w.logs()), os.RemoveAll(dir) == nil
 	}
 	return s.tell(w.logs()), false
 }

@@ -24,6 +24,7 @@ type setup struct {
 	controllers int
 	clocks      bool // clocks may be wrong
 	smallDisk   string
+	infancy     time.Duration // the first controller is killed so long after its first start; 0 for not
 }
 
 // world is the installation of one run.
@@ -78,6 +79,11 @@ func (w *world) open() (err error) {
 		}
 	}
 	w.controllers[0].start()
+	if w.infancy > 0 {
+		time.Sleep(w.infancy) // its moment
+		w.controllers[0].kill()
+		w.controllers[0].start()
+	}
 	if err := w.connect(); err != nil {
 		return err
 	}
