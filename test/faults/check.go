@@ -144,7 +144,7 @@ func (l *load) mayBeLost(j *api.Job) bool {
 		l.bad("node of job %s: %v", j.ID, err)
 		return false
 	}
-	for _, p := range append(slices.Clone(l.agents), l.sims) {
+	for _, p := range append(slices.Clone(l.agents), l.hosts) {
 		if strings.HasPrefix(n.Name, p.name) {
 			return p.killed() > 0
 		}

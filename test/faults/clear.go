@@ -2,10 +2,13 @@ package faults
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,7 +49,7 @@ func (w *world) clear() {
 
 // stopAll ends all processes as an operator does.
 func (w *world) stopAll() {
-	w.sims.stop()
+	w.hosts.stop()
 	for _, p := range w.agents {
 		p.stop()
 	}
@@ -66,8 +69,8 @@ func (w *world) inStore(check func(tx *store.Tx) ([]string, error)) {
 		w.bad("open the store: %v", err)
 		return
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
-	err = db.View(context.Background(), func(tx *store.Tx) error {
+	defer db.Close() //nolint:errcheck // it is looked at only
+	err = db.Update(context.Background(), func(tx *store.Tx) error {
 		wrong, err := check(tx)
 		for _, text := range wrong {
 			w.bad("%s", text)
@@ -102,15 +105,63 @@ func (w *world) checkStore() {
 	})
 }
 
-// simsEmpty is what the simulated nodes say when they end.
-const simsEmpty = "machines=0 volumes=0 networks=0 taps=0 commands=0"
+// checkSims reads what the simulated nodes say when they end.
+func (w *world) checkSims() {
+	text, err := os.ReadFile(w.hosts.log)
+	last := text[max(0, strings.LastIndex(string(text), "simulated nodes end")):]
+	if err != nil || !strings.Contains(string(last), "machines=0 volumes=0 networks=0 taps=0 commands=0") {
+		w.bad("the simulated nodes still had something: %s %v", firstLine(last), err)
+	}
+}
+
+// maxSpaces is more than the cloudspaces of one run.
+const maxSpaces = 1000
+
+// checkHost looks for what machines and networks leave on this host: interfaces
+// and namespaces are named after the cloudspaces' numbers, the firewall's table
+// after the agent's folder (see internal/sal/network).
+func (w *world) checkHost() {
+	dir := filepath.Join(w.dir, w.hosts.name)
+	var newest int64
+	w.inStore(func(tx *store.Tx) (_ []string, err error) { newest, err = tx.Next("network"); return nil, err })
+	names := map[string]bool{fmt.Sprintf("atoll_%x", sha256.Sum256([]byte(dir)))[:len("atoll_")+8]: true}
+	for n := newest - maxSpaces; n <= newest; n++ {
+		names[fmt.Sprintf("at%x", n)] = true
+	}
+	for _, c := range [][]string{{"ip", "-o", "link"}, {"ip", "netns"}, {"nft", "list", "tables"}} {
+		out, err := exec.Command(c[0], c[1:]...).Output()
+		if err != nil {
+			w.bad("%v: %v", c, err)
+		}
+		for word := range strings.FieldsFuncSeq(string(out), func(r rune) bool { return strings.ContainsRune(" :@\n", r) }) {
+			for len(word) > 2 && !names[word] {
+				word = word[:len(word)-1] // an interface's name is the number's and more
+			}
+			if names[word] {
+				w.bad("%v still shows %s", c, word)
+			}
+		}
+	}
+	for _, folder := range []string{"machines", "storage/volumes"} {
+		entries, err := os.ReadDir(filepath.Join(dir, folder))
+		for _, e := range entries {
+			if e.IsDir() {
+				w.bad("the agent left %s in %s", e.Name(), folder)
+			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.bad("%v", err)
+		}
+	}
+	w.checkGroups(dir)
+}
 
 // checkLeaks looks for what must not be left when all processes have ended.
 func (w *world) checkLeaks() {
-	text, err := os.ReadFile(w.sims.log)
-	last := text[max(0, strings.LastIndex(string(text), "simulated nodes end")):]
-	if err != nil || !strings.Contains(string(last), simsEmpty) {
-		w.bad("the simulated nodes still had something: %s %v", firstLine(last), err)
+	if w.metal {
+		w.checkHost()
+	} else {
+		w.checkSims()
 	}
 	for _, p := range leftProcesses(w.dir) {
 		w.bad("process %s is left", p)
@@ -162,6 +213,11 @@ func (w *world) checkAgent(dir string) {
 	if err != nil {
 		w.bad("%v", err)
 	}
+	w.checkGroups(dir)
+}
+
+// checkGroups looks for cgroups that the agent with the folder left.
+func (w *world) checkGroups(dir string) {
 	group := "atoll/" + pki.HashToken(dir)[:8] // see cmd/atoll
 	for _, mount := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
 		if found, err := filepath.Glob(mount + group); err != nil || len(found) > 0 {

@@ -172,7 +172,7 @@ func (u *user) noops() {
 	for i := range list {
 		list[i] = u.place(api.JobCreate{Action: "noop", Idempotent: true, Attempts: 50})
 		if u.r.IntN(4) == 0 {
-			list[i].Node, list[i].Role = fmt.Sprintf("sim-%d", 1+u.r.IntN(nSims)), ""
+			list[i].Node, list[i].Role = pick(u.r, u.hostNames()), ""
 		}
 	}
 	u.submit("noops", list...)
@@ -265,7 +265,7 @@ func (u *user) machine() {
 		keep(u, &u.machines, made, err)
 		return
 	}
-	stop := api.MachineStop{Force: u.r.IntN(2) == 0}
+	stop := api.MachineStop{Force: u.metal || u.r.IntN(2) == 0}                                               // no real guest here heeds the other one
 	insist(u, "machine change", func(ctx context.Context, c *client.Client, opt client.Option) (any, error) { //nolint:errcheck // a refusal is as good
 		switch act {
 		case 2:
@@ -286,7 +286,7 @@ func (u *user) forward() {
 	if id == "" {
 		return
 	}
-	in := api.PortForwardCreate{Machine: id, PublicPort: 2000 + u.r.Int64N(30), Port: 22}
+	in := api.PortForwardCreate{Machine: id, PublicPort: u.ports + u.r.Int64N(40), Port: 22}
 	made, err := insist(u, "forward create", func(ctx context.Context, c *client.Client, opt client.Option) (*client.Result[api.PortForward], error) {
 		return c.PortForwards().Create(ctx, in, opt)
 	})

@@ -26,6 +26,7 @@ func draw(r *rand.Rand) setup {
 	} else if r.IntN(3) == 0 {
 		s.smallDisk = pick(r, []string{"controller-1", "agent-1"})
 	}
+	s.metal = !s.postgres && r.IntN(12) == 0
 	if r.IntN(4) == 0 {
 		s.infancy = time.Duration(r.Int64N(int64(400 * time.Millisecond)))
 	}
@@ -49,7 +50,7 @@ func (w *world) plan(r *rand.Rand) []fault {
 func (w *world) fault(r *rand.Rand) fault {
 	controller, agent := pick(r, w.controllers), pick(r, w.agents)
 	if r.IntN(4) == 0 {
-		agent = w.sims
+		agent = w.hosts
 	}
 	d := w.disks[w.small()]
 	switch n := r.IntN(16); {

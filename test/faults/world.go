@@ -24,6 +24,7 @@ type setup struct {
 	controllers int
 	clocks      bool // clocks may be wrong
 	smallDisk   string
+	metal       bool          // machines are real
 	infancy     time.Duration // the first controller is killed so long after its first start; 0 for not
 }
 
@@ -35,14 +36,15 @@ type world struct {
 	host        string // the address on loopback that the run has for itself
 	controllers []*process
 	agents      []*process // on this host, without machines
-	sims        *process   // simulated nodes, in one process
+	hosts       *process   // has the machines: simulated nodes, or this host
+	ports       int64      // the first of 40 public ports that the run has for itself
 	people      []*relay   // to each controller
 	wires       map[*process][]*relay
 	disks       map[*process]*disk
 	database    *database // PostgreSQL; nil for SQLite
 	troubled    atomic.Int32
 	token       string
-	clients     sync.Map // by address
+	clients     sync.Map // by address and token
 	image       string
 }
 
@@ -54,15 +56,16 @@ const (
 	simRush = 50 // simulated nodes do everything that much faster
 )
 
-// hosts gives each run an address of its own, so that the ports of a process
-// that is down stay free.
-var hosts atomic.Int32
+// worlds numbers the runs: each has an address of its own, so that the ports of a
+// process that is down stay free.
+var worlds atomic.Int32
 
 func newWorld(s *story, dir string, set setup) (*world, error) {
-	n := hosts.Add(1)
+	n := worlds.Add(1)
 	w := &world{
 		story: s, setup: set, dir: dir, wires: map[*process][]*relay{}, disks: map[*process]*disk{},
-		host: fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%200, 1+n/250, 1+n%250),
+		ports: 20000 + 40*int64(n%200),
+		host:  fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%200, 1+n/250, 1+n%250),
 	}
 	return w, w.open()
 }
@@ -171,16 +174,36 @@ func (w *world) addNodes() error {
 	if err != nil {
 		return err
 	}
-	if w.sims, err = w.process("sim"); err != nil {
+	name := "sim"
+	if w.metal {
+		name = "metal"
+	}
+	if w.hosts, err = w.process(name); err != nil {
 		return err
 	}
-	urls, err := w.ways(w.sims, 9800)
+	urls, err := w.ways(w.hosts, 9800)
 	if err != nil {
 		return err
 	}
-	w.sims.args = []string{"sim", "--server", urls, "--token-file", machines, "--nodes", fmt.Sprint(nSims), "--speed", fmt.Sprint(simRush)}
-	w.sims.start()
-	return w.until("all nodes are online", 20*time.Second, w.allOnline)
+	if w.metal {
+		w.hosts.args = []string{"agent", "--server", urls, "--token-file", machines, "--data", filepath.Join(w.dir, name), "--name", name}
+	} else {
+		w.hosts.args = []string{"sim", "--server", urls, "--token-file", machines, "--nodes", fmt.Sprint(nSims), "--speed", fmt.Sprint(simRush)}
+	}
+	w.hosts.start()
+	return w.until("all nodes are online", patience, w.allOnline)
+}
+
+// hostNames are the nodes that have machines.
+func (w *world) hostNames() []string {
+	if w.metal {
+		return []string{"metal"}
+	}
+	var names []string
+	for i := range nSims {
+		names = append(names, fmt.Sprintf("sim-%d", i+1))
+	}
+	return names
 }
 
 // ways makes the relays from a process to the controllers.
@@ -220,7 +243,7 @@ func (w *world) connect() error {
 	if err != nil {
 		return err
 	}
-	file, _ := saltest.RawImage([]byte("disk"))
+	file, _ := saltest.RawImage([]byte{0xfa, 0xf4, 0xeb, 0xfd}) // cli; hlt; jmp to hlt: a guest that does nothing
 	image, err := w.direct(0).Images().Upload(context.Background(), client.Upload{Name: "disk"}, bytes.NewReader(file))
 	if err != nil {
 		return err
@@ -233,16 +256,15 @@ func (w *world) connect() error {
 func (w *world) direct(i int) *client.Client { return w.client(w.address(8080 + i)) }
 
 func (w *world) client(address string) *client.Client {
-	if c, ok := w.clients.Load(address); ok && w.token != "" {
+	key := address + " " + w.token
+	if c, ok := w.clients.Load(key); ok {
 		return c.(*client.Client)
 	}
 	c, err := client.New(client.Config{URL: "http://" + address, Token: w.token})
 	if err != nil {
 		panic(err) // the address is ours
 	}
-	if w.token != "" {
-		w.clients.Store(address, c)
-	}
+	w.clients.Store(key, c)
 	return c
 }
 
@@ -256,8 +278,8 @@ func (w *world) allOnline() error {
 			online++
 		}
 	}
-	if online < nAgents+nSims {
-		return fmt.Errorf("%d of %d", online, nAgents+nSims)
+	if want := nAgents + len(w.hostNames()); online < want {
+		return fmt.Errorf("%d of %d", online, want)
 	}
 	return nil
 }
@@ -284,8 +306,8 @@ func (w *world) until(what string, limit time.Duration, try func() error) error 
 func (w *world) processes() []*process {
 	all := append([]*process{}, w.controllers...)
 	all = append(all, w.agents...)
-	if w.sims != nil {
-		all = append(all, w.sims)
+	if w.hosts != nil {
+		all = append(all, w.hosts)
 	}
 	return all
 }
