@@ -81,6 +81,10 @@ func (l *load) checkJobs() {
 		l.bad("list the jobs: %v", err)
 		return
 	}
+	l.checkList(list)
+}
+
+func (l *load) checkList(list []api.Job) {
 	starts, err := l.readStarts(list)
 	if err != nil {
 		l.bad("read what the commands wrote: %v", err)
