@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"atoll/client"
@@ -115,7 +117,10 @@ func (w *world) checkSims() {
 }
 
 // maxSpaces is more than the cloudspaces of one run.
-const maxSpaces = 1000
+const maxSpaces = 100
+
+// networkName is the name of a bridge or namespace, or of an interface in it.
+var networkName = regexp.MustCompile(`\bat([0-9a-f]{1,6})(g|u|t[0-9a-f]{6})?\b`)
 
 // checkHost looks for what machines and networks leave on this host: interfaces
 // and namespaces are named after the cloudspaces' numbers, the firewall's table
@@ -124,21 +129,18 @@ func (w *world) checkHost() {
 	dir := filepath.Join(w.dir, w.hosts.name)
 	var newest int64
 	w.inStore(func(tx *store.Tx) (_ []string, err error) { newest, err = tx.Next("network"); return nil, err })
-	names := map[string]bool{fmt.Sprintf("atoll_%x", sha256.Sum256([]byte(dir)))[:len("atoll_")+8]: true}
-	for n := newest - maxSpaces; n <= newest; n++ {
-		names[fmt.Sprintf("at%x", n)] = true
-	}
+	table := fmt.Sprintf("atoll_%x", sha256.Sum256([]byte(dir)))[:len("atoll_")+8]
 	for _, c := range [][]string{{"ip", "-o", "link"}, {"ip", "netns"}, {"nft", "list", "tables"}} {
 		out, err := exec.Command(c[0], c[1:]...).Output()
 		if err != nil {
 			w.bad("%v: %v", c, err)
 		}
-		for word := range strings.FieldsFuncSeq(string(out), func(r rune) bool { return strings.ContainsRune(" :@\n", r) }) {
-			for len(word) > 2 && !names[word] {
-				word = word[:len(word)-1] // an interface's name is the number's and more
-			}
-			if names[word] {
-				w.bad("%v still shows %s", c, word)
+		if strings.Contains(string(out), table) {
+			w.bad("%v still shows %s", c, table)
+		}
+		for _, m := range networkName.FindAllStringSubmatch(string(out), -1) {
+			if n, err := strconv.ParseInt(m[1], 16, 64); err == nil && newest-maxSpaces < n && n <= newest {
+				w.bad("%v still shows %s", c, m[0])
 			}
 		}
 	}

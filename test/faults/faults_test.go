@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,13 @@ var (
 	nSeeds  = flag.Int("seeds", 50, "how many seeds")
 	soak    = flag.Duration("soak", 0, "run new seeds for so long")
 )
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	os.RemoveAll(programs)
+	os.Exit(code)
+}
 
 // TestSeeds runs the seeds, some at a time. A failing one tells its number, with
 // which it is repeated: go test ./test/faults -run Seeds -seed N.

@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
+// programs is where build puts what it makes.
+var programs = filepath.Join(os.TempDir(), fmt.Sprintf("atoll-faults-bin-%d", os.Getpid()))
+
 // build makes the program with the fault hooks, once.
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "atoll-faults-bin-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "atoll")
+	bin := filepath.Join(programs, "atoll")
 	cmd := exec.Command("go", "build", "-tags", "faults", "-ldflags", "-s -w", "-o", bin, "atoll/cmd/atoll")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

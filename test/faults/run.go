@@ -38,6 +38,7 @@ func Run(seed uint64) (story string, sound bool) {
 	if s.sound() {
 		return s.tell(w.logs()), os.RemoveAll(dir) == nil
 	}
+	s.note("its files are in %s", dir)
 	return s.tell(w.logs()), false
 }
 
