@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"time"
+
+	"atoll/test/program"
 )
 
 var (
@@ -17,23 +18,17 @@ var (
 	soak    = flag.Duration("soak", 0, "run new seeds for so long")
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code := m.Run()
-	os.RemoveAll(programs)
-	os.Exit(code)
-}
-
 // TestSeeds runs the seeds, some at a time. A failing one tells its number, with
 // which it is repeated: go test ./test/faults -run Seeds -seed N.
 func TestSeeds(t *testing.T) {
 	const atOnce = 3
+	bin := program.Build(t, "-tags", "faults", "-ldflags", "-s -w")
 	work := make(chan uint64)
 	var all sync.WaitGroup
 	for range atOnce {
 		all.Go(func() {
 			for n := range work {
-				t.Run(fmt.Sprint(n), func(t *testing.T) { seed(t, n) })
+				t.Run(fmt.Sprint(n), func(t *testing.T) { seed(t, bin, n) })
 			}
 		})
 	}
@@ -66,8 +61,8 @@ func seeds() iter.Seq[uint64] {
 	}
 }
 
-func seed(t *testing.T, n uint64) {
-	story, sound := Run(n)
+func seed(t *testing.T, bin string, n uint64) {
+	story, sound := Run(bin, n)
 	if !sound {
 		t.Errorf("seed %d: %s", n, story)
 	} else if testing.Verbose() {

@@ -2,28 +2,12 @@ package faults
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 )
-
-// programs is where build puts what it makes.
-var programs = filepath.Join(os.TempDir(), fmt.Sprintf("atoll-faults-bin-%d", os.Getpid()))
-
-// build makes the program with the fault hooks, once.
-var build = sync.OnceValues(func() (string, error) {
-	bin := filepath.Join(programs, "atoll")
-	cmd := exec.Command("go", "build", "-tags", "faults", "-ldflags", "-s -w", "-o", bin, "atoll/cmd/atoll")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build atoll: %w\n%s", err, out)
-	}
-	return bin, nil
-})
 
 // process is one process of the product, which is killed and started again. One
 // that ends although nobody asked for it is started again, as systemd does.

@@ -10,11 +10,9 @@ import (
 // users is how many work at the same time.
 const users = 3
 
-// Run does one seed. It returns the story, and whether nothing is wrong.
-func Run(seed uint64) (story string, sound bool) {
-	if _, err := build(); err != nil { // before the clock runs
-		return err.Error(), false
-	}
+// Run does one seed with the program. It returns the story, and whether nothing is
+// wrong.
+func Run(bin string, seed uint64) (story string, sound bool) {
 	s := newStory()
 	dir, err := os.MkdirTemp("", fmt.Sprintf("atoll-faults-%d-", seed))
 	if err != nil {
@@ -23,7 +21,7 @@ func Run(seed uint64) (story string, sound bool) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	set := draw(r)
 	s.note("seed %d: %+v", seed, set)
-	w, err := newWorld(s, dir, set)
+	w, err := newWorld(s, bin, dir, set)
 	if err != nil {
 		s.bad("start: %v", err)
 	} else {

@@ -32,7 +32,7 @@ type setup struct {
 type world struct {
 	*story
 	setup
-	dir         string
+	bin, dir    string
 	host        string // the address on loopback that the run has for itself
 	controllers []*process
 	agents      []*process // on this host, without machines
@@ -60,10 +60,10 @@ const (
 // process that is down stay free.
 var worlds atomic.Int32
 
-func newWorld(s *story, dir string, set setup) (*world, error) {
+func newWorld(s *story, bin, dir string, set setup) (*world, error) {
 	n := worlds.Add(1)
 	w := &world{
-		story: s, setup: set, dir: dir, wires: map[*process][]*relay{}, disks: map[*process]*disk{},
+		story: s, setup: set, bin: bin, dir: dir, wires: map[*process][]*relay{}, disks: map[*process]*disk{},
 		ports: 20000 + 40*int64(n%200),
 		host:  fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%200, 1+n/250, 1+n%250),
 	}
@@ -98,15 +98,11 @@ func (w *world) open() (err error) {
 
 func (w *world) address(port int) string { return net.JoinHostPort(w.host, fmt.Sprint(port)) }
 
-func (w *world) process(name string, args ...string) (*process, error) {
-	bin, err := build()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) process(name string, args ...string) *process {
 	return &process{
-		name: name, story: w.story, bin: bin, args: args, log: filepath.Join(w.dir, name+".log"),
+		name: name, story: w.story, bin: w.bin, args: args, log: filepath.Join(w.dir, name+".log"),
 		excused: func() bool { return w.troubled.Load() > 0 },
-	}, nil
+	}
 }
 
 // addController makes a controller and the relay by which people reach it.
@@ -122,10 +118,7 @@ func (w *world) addController(i int) error {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err
 	}
-	p, err := w.process(name, "server", "--config", file)
-	if err != nil {
-		return err
-	}
+	p := w.process(name, "server", "--config", file)
 	w.controllers = append(w.controllers, p)
 	if err := w.addDisk(p, 48); err != nil {
 		return err
@@ -155,10 +148,7 @@ func (w *world) addNodes() error {
 	}
 	for i := range nAgents {
 		name := fmt.Sprintf("agent-%d", i+1)
-		p, err := w.process(name)
-		if err != nil {
-			return err
-		}
+		p := w.process(name)
 		urls, err := w.ways(p, 9000+10*i)
 		if err != nil {
 			return err
@@ -178,9 +168,7 @@ func (w *world) addNodes() error {
 	if w.metal {
 		name = "metal"
 	}
-	if w.hosts, err = w.process(name); err != nil {
-		return err
-	}
+	w.hosts = w.process(name)
 	urls, err := w.ways(w.hosts, 9800)
 	if err != nil {
 		return err
