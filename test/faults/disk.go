@@ -51,9 +51,4 @@ func (d *disk) empty() {
 	}
 }
 
-func (d *disk) full() bool {
-	_, err := os.Stat(d.ballast())
-	return err == nil
-}
-
 func (d *disk) unmount() error { return syscall.Unmount(d.dir, syscall.MNT_DETACH) }
