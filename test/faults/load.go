@@ -109,7 +109,7 @@ func answered(err error) bool {
 		return true
 	case !errors.As(err, &e):
 		return false // the connection broke, or nobody was there
-	case e.Status == http.StatusConflict && strings.Contains(e.Message, "ask again"):
+	case e.Status == http.StatusConflict && strings.Contains(e.Message, "ask again") && !done(err):
 		return false
 	}
 	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests || e.Code == client.Capacity
@@ -118,7 +118,7 @@ func answered(err error) bool {
 // done reports whether the error says that the call was done and only its answer
 // is lost.
 func done(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "begun and not answered")
+	return err != nil && strings.Contains(err.Error(), "its answer is not known")
 }
 
 func (u *user) count(what string, err error) {
