@@ -18,7 +18,10 @@ endif
 # SQLite is translated C: with the race detector in it, it is 30 times slower, and finds nothing.
 GOTEST = go test -race -gcflags='modernc.org/...=-race=false' -p $(P) -timeout 20m $(AS_ROOT) $(FLAGS)
 
-.PHONY: help demo demo-stop test fuzz check gen bench build
+# How long `make soak` goes on.
+SOAK ?= 1h
+
+.PHONY: help demo demo-stop test soak fuzz check gen bench build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +38,10 @@ test: ## install what is missing and run every test, with the race detector
 	go vet ./...
 	$(GOTEST) $(PKG)
 	$(if $(filter ./...,$(PKG)),test/fuzz.sh --together 40)
+
+soak: ## break a running Atoll with new seeds: make soak SOAK=8h
+	test/setup.sh test
+	go test -count=1 -timeout 0 $(AS_ROOT) ./test/faults -run Seeds -soak $(SOAK) $(FLAGS)
 
 fuzz: ## run each fuzz test for FUZZTIME seconds (60)
 	test/fuzz.sh $(FUZZTIME)

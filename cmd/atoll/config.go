@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 
 	"atoll/internal/cloud"
 	"atoll/internal/control"
+	"atoll/internal/op"
 	"atoll/internal/pki"
 )
 
@@ -35,6 +37,8 @@ type serverConfig struct {
 	TrustedProxies []string      `yaml:"trusted-proxies"`
 	ImageURLAllow  []string      `yaml:"image-url-allow"`
 	JobDays        int           `yaml:"job-days"` // before there was retention
+	Lease          time.Duration `yaml:"lease"`
+	NodeOffline    time.Duration `yaml:"node-offline"`
 	TLS            tlsConfig     `yaml:"tls"`
 
 	Retention retentionConfig `yaml:"retention"`
@@ -99,6 +103,12 @@ func (c *serverConfig) complete() (err error) {
 	}
 	if c.proxies, err = networks("trusted-proxies", c.TrustedProxies); err != nil {
 		return err
+	}
+	if c.Lease = cmp.Or(c.Lease, op.DefaultLease); c.Lease < time.Second {
+		return cloud.FieldErrorf("lease", "must be at least 1s, not %s", c.Lease)
+	}
+	if c.NodeOffline = cmp.Or(c.NodeOffline, cloud.NodeOfflineAfter); c.NodeOffline < time.Second {
+		return cloud.FieldErrorf("node-offline", "must be at least 1s, not %s", c.NodeOffline)
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {

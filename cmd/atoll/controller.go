@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -66,6 +67,7 @@ func (c *controller) open(ctx context.Context) (err error) {
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
 		PublicURL: cmp.Or(cfg.PublicURL, c.url()), Advertise: cmp.Or(cfg.Advertise, c.advertised()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
 		Retention: cfg.Retention.control(cfg.JobDays),
+		Lease:     cfg.Lease, NodeOffline: cfg.NodeOffline,
 	})
 	if err != nil {
 		return err
@@ -80,11 +82,18 @@ func (c *controller) open(ctx context.Context) (err error) {
 // bootstrap makes what the first start makes and leaves the admin's token in a
 // file that only its owner can read.
 func (c *controller) bootstrap(ctx context.Context) error {
-	token, err := c.control.Bootstrap(ctx)
-	if err != nil || token == "" {
+	_, err := c.control.Bootstrap(ctx, c.keepToken)
+	return err
+}
+
+// keepToken returns when the token is safe on the disk.
+func (c *controller) keepToken(token string) error {
+	f, err := os.OpenFile(filepath.Join(c.cfg.Data, "admin.token"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(c.cfg.Data, "admin.token"), []byte(token+"\n"), 0o600)
+	_, err = f.WriteString(token + "\n")
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (c *controller) url() string {

@@ -19,6 +19,7 @@ type simConfig struct {
 	nodes     int
 	seed      uint64
 	faultRate float64
+	speed     float64
 	prefix    string
 }
 
@@ -43,6 +44,7 @@ func simCommand() *cobra.Command {
 	f.IntVar(&cfg.nodes, "nodes", 10, "how many nodes")
 	f.Uint64Var(&cfg.seed, "seed", 1, "what the nodes are and which faults they have follows from it")
 	f.Float64Var(&cfg.faultRate, "fault-rate", 0, "share of calls that go wrong, 0 to 1")
+	f.Float64Var(&cfg.speed, "speed", 1, "how many times faster than real nodes they are")
 	f.StringVar(&cfg.prefix, "prefix", "sim-", "beginning of the nodes' names")
 	f.Bool("debug", false, "log more")
 	return cmd
@@ -58,20 +60,41 @@ func runSim(ctx context.Context, cfg simConfig, log *slog.Logger) error {
 	if cfg.nodes < 1 || cfg.nodes > 20000 {
 		return cloud.FieldErrorf("nodes", "must be 1 to 20000, not %d", cfg.nodes)
 	}
+	if cfg.speed <= 0 {
+		return cloud.FieldErrorf("speed", "must be above 0, not %g", cfg.speed)
+	}
 	h := &harness{}
-	nodes, err := sim.NewFleet(sim.Config{Seed: cfg.seed, Profile: sim.Typical(), Faults: sim.Faults{Rate: cfg.faultRate}, Harness: h})
+	nodes, err := sim.NewFleet(sim.Config{Seed: cfg.seed, Profile: sim.Typical().Faster(cfg.speed), Faults: sim.Faults{Rate: cfg.faultRate}, Harness: h})
 	if err != nil {
 		return err
 	}
+	all := make([]*sim.Node, cfg.nodes)
 	configs := make([]agent.Config, cfg.nodes)
 	for i := range configs {
 		name := fmt.Sprintf("%s%d", cfg.prefix, i+1)
+		all[i] = nodes.Node(name)
 		configs[i] = agent.Config{
-			Servers: shuffled(cfg.servers), Name: name, Node: nodes.Node(name).SAL(), Roles: cloud.Roles, Version: version, Log: log.With("node", name),
+			Servers: shuffled(cfg.servers), Name: name, Node: all[i].SAL(), Roles: cloud.Roles, Version: version, Log: log.With("node", name),
 		}
 	}
 	if h.fleet, err = agent.NewFleet(log, cfg.token, configs); err != nil {
 		return err
 	}
+	defer tellHoldings(all, log)
 	return h.fleet.Run(ctx)
+}
+
+// tellHoldings says what goes with the simulated nodes: nothing, if all that was
+// made on them was deleted.
+func tellHoldings(nodes []*sim.Node, log *slog.Logger) {
+	var sum sim.Holdings
+	for _, n := range nodes {
+		h := n.Holds()
+		sum.Machines += h.Machines
+		sum.Volumes += h.Volumes
+		sum.Networks += h.Networks
+		sum.Taps += h.Taps
+		sum.Commands += h.Commands
+	}
+	log.Info("simulated nodes end", "machines", sum.Machines, "volumes", sum.Volumes, "networks", sum.Networks, "taps", sum.Taps, "commands", sum.Commands)
 }

@@ -79,7 +79,7 @@ func up(ctx context.Context, cfg serverConfig, sims int, machines bool, log *slo
 	if sims > 0 {
 		g.Go(func() error {
 			<-joined
-			return runSim(ctx, simConfig{servers: []string{c.agentURL()}, token: token, nodes: sims, seed: 1, prefix: "sim-"}, quiet(log))
+			return runSim(ctx, simConfig{servers: []string{c.agentURL()}, token: token, nodes: sims, seed: 1, speed: 1, prefix: "sim-"}, quiet(log))
 		})
 	}
 	return g.Wait()

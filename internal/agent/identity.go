@@ -90,6 +90,10 @@ func (a *Agent) loadIdentity() (*identity, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
+		// The key of a certificate that an earlier agent was killed over.
+		if err := os.Remove(filepath.Join(a.cfg.DataDir, identityFile+".new")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
 	if len(text) == 0 {
 		return nil, nil

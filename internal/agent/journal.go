@@ -260,7 +260,8 @@ func (j *journal) close() error {
 // writeFile replaces the file at path by one with mode 0600 such that a crash
 // leaves either the old or the new content, and returns it open for appending.
 func writeFile(path string, data []byte) (*os.File, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	// One name: what a killed agent left there, the next one overwrites.
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

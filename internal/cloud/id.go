@@ -68,7 +68,7 @@ type Time int64
 
 // Now returns the current time. Code that decides about leases and deadlines
 // of the store uses the database's clock instead.
-func Now() Time { return TimeOf(time.Now()) }
+func Now() Time { return TimeOf(clock()) }
 
 // TimeOf converts t; the zero time.Time becomes 0.
 func TimeOf(t time.Time) Time {

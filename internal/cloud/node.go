@@ -27,10 +27,11 @@ type NodeState string
 const (
 	NodeJoining NodeState = "joining" // has a certificate, has not reported yet
 	NodeOnline  NodeState = "online"
-	NodeOffline NodeState = "offline" // no exchange for NodeOfflineAfter
+	NodeOffline NodeState = "offline" // no exchange for the time that the installation sets
 )
 
-// NodeOfflineAfter is how long an agent may be silent before its node counts as offline.
+// NodeOfflineAfter is how long an agent may be silent before its node counts as
+// offline, unless the installation sets another time.
 const NodeOfflineAfter = 45 * time.Second
 
 // NodeTransitions is the transition table of nodes.

@@ -22,8 +22,10 @@ var firstSizes = []cloud.Size{
 // Bootstrap makes what an installation needs to be used at once, at its first
 // start: the user admin with a token, the location home, the account default with
 // a cloudspace, and sizes. It returns the token if it made it, and "" at every
-// later start: what an operator deleted stays deleted.
-func (c *Control) Bootstrap(ctx context.Context) (adminToken string, err error) {
+// later start: what an operator deleted stays deleted. keep, if not nil, puts the
+// token where its owner finds it, before anything is committed: it may be called for
+// a token that comes to nothing, and is then called again with another.
+func (c *Control) Bootstrap(ctx context.Context, keep func(token string) error) (adminToken string, err error) {
 	err = c.change(ctx, System("first start"), "installation.bootstrap", func(ch *change) error {
 		adminToken = ""
 		// Of controllers that start at once the others wait here, and find it done.
@@ -38,6 +40,11 @@ func (c *Control) Bootstrap(ctx context.Context) (adminToken string, err error) 
 		}
 		if adminToken, err = ch.bootstrap(); err != nil {
 			return err
+		}
+		if keep != nil {
+			if err := keep(adminToken); err != nil {
+				return err
+			}
 		}
 		return ch.event("installation.bootstrap", subject{kind: cloud.KindInstallation, name: "installation"}, nil, nil)
 	})

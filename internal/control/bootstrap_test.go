@@ -11,8 +11,14 @@ func TestBootstrap(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		token, err := w.Bootstrap(ctx)
+		var kept string
+		_, err := w.Bootstrap(ctx, func(string) error { return cloud.Errorf(cloud.Unavailable, "no room for the token") })
+		w.fails("a first start that cannot keep the token", err, cloud.Unavailable)
+		token, err := w.Bootstrap(ctx, func(token string) error { kept = token; return nil })
 		w.ok(err)
+		if token == "" || kept != token {
+			t.Errorf("the token %q was kept as %q", token, kept)
+		}
 		r := w.with(token)
 		if r.User.Name != "admin" || r.User.Role != cloud.InstallationAdmin || len(r.Memberships) != 1 {
 			t.Errorf("the token is of %+v with %v", r.User, r.Memberships)
@@ -37,7 +43,7 @@ func TestBootstrap(t *testing.T) {
 		}))
 		w.exec("UPDATE sizes SET deleted_at = 1 WHERE name = 'tiny'")
 		w.exec("UPDATE leases SET until = 0")
-		again, err := w.Bootstrap(ctx)
+		again, err := w.Bootstrap(ctx, nil)
 		w.ok(err)
 		if again != "" {
 			t.Error("the second start made another token")
@@ -68,7 +74,7 @@ func TestBootstrapOfControllersAtOnce(t *testing.T) {
 		got := make(chan made)
 		for _, c := range others {
 			go func() {
-				token, err := c.Bootstrap(t.Context())
+				token, err := c.Bootstrap(t.Context(), nil)
 				got <- made{token, err}
 			}()
 		}

@@ -43,6 +43,10 @@ type Config struct {
 	// folder: on a file system that the hosts share.
 	SharedBlobs bool
 	Retention   Retention
+	// Lease is how long what this controller works on stays its own without a sign
+	// of life, and NodeOffline how long a node may be silent before it counts as
+	// offline; 0 takes the defaults.
+	Lease, NodeOffline time.Duration
 	// MaxTokenAge is the longest life of a token; 0 lets tokens live for ever.
 	MaxTokenAge time.Duration
 	Pace        Pace
@@ -54,7 +58,7 @@ type Pace struct {
 	// Settle is how long after a change of ours a machine's observed power is not
 	// acted on, as the inventory may have been taken before it: 2 s.
 	Settle time.Duration
-	// Nodes is how often silent nodes are looked for: 5 s.
+	// Nodes is how often silent nodes are looked for: a ninth of NodeOffline.
 	Nodes time.Duration
 	// Rights is how long a reader of the live feed keeps a right that was taken: 5 s.
 	Rights time.Duration
@@ -62,7 +66,6 @@ type Pace struct {
 
 func (p *Pace) complete() {
 	p.Settle = cmp.Or(p.Settle, 2*time.Second)
-	p.Nodes = cmp.Or(p.Nodes, 5*time.Second)
 	p.Rights = cmp.Or(p.Rights, 5*time.Second)
 }
 
@@ -95,6 +98,9 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	if c.MaxImage == 0 {
 		c.MaxImage = MaxImage
 	}
+	c.Lease = cmp.Or(c.Lease, op.DefaultLease)
+	c.NodeOffline = cmp.Or(c.NodeOffline, cloud.NodeOfflineAfter)
+	c.Pace.Nodes = cmp.Or(c.Pace.Nodes, c.NodeOffline/9)
 	c.Pace.complete()
 	c.images.fetches = newFetches()
 	c.loops = reconcile.New(c.takeLease, cfg.Log)
@@ -107,7 +113,9 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 		Finished: c.jobsFinished, Script: c.wireScript, Args: wireArgs, StoreLog: c.storeLog, LogStored: c.feed.log,
 		Trust: []string{inst.sign.VerifyKey().String()},
 	})
+	c.jobs.SetOffline(c.NodeOffline)
 	c.ops = op.NewEngine(cfg.DB, c.jobs, c.ID, cfg.Log)
+	c.ops.Lease = c.Lease
 	c.ops.Event = c.operationEvent
 	c.defineOperations()
 	return c, nil

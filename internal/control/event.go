@@ -211,10 +211,6 @@ func (f *feed) followLogs(id cloud.JobID) (<-chan struct{}, func()) {
 	}
 }
 
-// sequencerLease bounds how long events wait for their number when the controller
-// that numbers them dies.
-const sequencerLease = 5 * time.Second
-
 // numberEvents is the sequencer: the controller that has the lease numbers
 // committed events until ctx ends.
 func (c *Control) numberEvents(ctx context.Context) error {
@@ -223,7 +219,7 @@ func (c *Control) numberEvents(ctx context.Context) error {
 	for {
 		n := 0
 		err := c.DB.Update(ctx, func(tx *store.Tx) error {
-			_, mine, err := tx.TakeLease("sequencer", c.ID, sequencerLease)
+			_, mine, err := tx.TakeLease("sequencer", c.ID, c.Lease/2)
 			if err != nil || !mine {
 				return err
 			}

@@ -16,8 +16,6 @@ import (
 
 // The rhythm of clearing leftovers.
 const (
-	leftoverTick  = 10 * time.Second
-	leftoverLease = 30 * time.Second
 	leftoverAgain = 5 * time.Minute // after a failure
 	leftoverTries = 3               // of one job
 )
@@ -82,7 +80,7 @@ func (c *Control) DeleteLeftover(ctx context.Context, r *Request, id cloud.Lefto
 // clearLeftovers has nodes that are back remove what they still hold until ctx
 // ends; one controller does, by lease.
 func (c *Control) clearLeftovers(ctx context.Context) error {
-	tick := time.NewTicker(leftoverTick)
+	tick := time.NewTicker(c.Lease / 3)
 	defer tick.Stop()
 	for {
 		if err := c.clearOnce(ctx); err != nil && ctx.Err() == nil {
@@ -117,7 +115,7 @@ func (c *Control) clearOnce(ctx context.Context) error {
 			continue
 		}
 		err := c.DB.Update(ctx, func(tx *store.Tx) error {
-			if _, mine, err := tx.TakeLease("leftovers", c.ID, leftoverLease); err != nil || !mine {
+			if _, mine, err := tx.TakeLease("leftovers", c.ID, c.Lease); err != nil || !mine {
 				return err
 			}
 			return c.clear(tx, l.ID)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"atoll/internal/cloud"
+	"atoll/internal/op"
 	"atoll/internal/pki"
 	"atoll/internal/store"
 )
@@ -173,7 +174,7 @@ func KeyRotation(tx *store.Tx, keys *pki.Keyring) (*Rotation, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := tx.KeysSince(now.Add(-absentAfter))
+	list, err := tx.KeysSince(now.Add(-op.DefaultLease))
 	if err != nil {
 		return nil, err
 	}

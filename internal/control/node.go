@@ -462,18 +462,19 @@ func (c *Control) usage(ctx context.Context, n *cloud.Node, list []wire.Usage) e
 
 // watchNodes marks silent nodes as offline; what runs on them is unknown.
 func (c *Control) watchNodes(ctx context.Context) error {
+	var ear job.Ear
 	return c.loop(ctx, "watch-nodes", c.Pace.Nodes, func(ctx context.Context) error {
 		return c.DB.Update(ctx, func(tx *store.Tx) error {
 			now, err := tx.Now()
-			if err != nil {
+			if err != nil || ear.Listened(now, c.NodeOffline*2/3) < c.NodeOffline {
 				return err
 			}
-			silent, err := tx.SilentNodes(now.Add(-cloud.NodeOfflineAfter))
+			silent, err := tx.SilentNodes(now.Add(-c.NodeOffline))
 			if err != nil {
 				return err
 			}
 			for i := range silent {
-				if err := offline(tx, &silent[i], now); err != nil {
+				if err := c.offline(tx, &silent[i], now); err != nil {
 					return err
 				}
 			}
@@ -482,7 +483,7 @@ func (c *Control) watchNodes(ctx context.Context) error {
 	})
 }
 
-func offline(tx *store.Tx, n *cloud.Node, now cloud.Time) error {
+func (c *Control) offline(tx *store.Tx, n *cloud.Node, now cloud.Time) error {
 	n.State = cloud.NodeOffline
 	if err := tx.UpdateNode(n); err != nil {
 		return err
@@ -496,7 +497,7 @@ func offline(tx *store.Tx, n *cloud.Node, now cloud.Time) error {
 			return err
 		}
 	}
-	return stateEvent(tx, "node.offline", nodeSubject(n), "its agent was not heard for "+cloud.NodeOfflineAfter.String())
+	return stateEvent(tx, "node.offline", nodeSubject(n), "its agent was not heard for "+c.NodeOffline.String())
 }
 
 // Revoked returns the certificate serials that must not be let in.

@@ -34,13 +34,13 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 			m := &ours[i]
 			ms := seen[m.ID]
 			delete(seen, m.ID)
-			if m.State.Transitional() || now.Sub(m.UpdatedAt) < c.Pace.Settle {
-				on := ms != nil && ms.Power == cloud.PowerOn
-				early = early || m.State != cloud.MachineCreating && on != (m.DesiredPower == cloud.PowerOn)
-				continue // its operation knows better
-			}
 			if ms == nil {
 				ms = &wire.MachineState{ID: m.ID, Epoch: m.PlacementEpoch, Power: cloud.PowerCrashed, Detail: "the node does not know it"}
+			}
+			if m.State.Transitional() || now.Sub(m.UpdatedAt) < c.Pace.Settle {
+				wrong := (ms.Power == cloud.PowerOn) != (m.DesiredPower == cloud.PowerOn) || m.ObservedPower == cloud.PowerUnknown
+				early = early || m.State != cloud.MachineCreating && wrong
+				continue // its operation knows better
 			}
 			if err := ch.observeMachine(n, m, ms, now); err != nil {
 				return err

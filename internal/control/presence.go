@@ -10,19 +10,14 @@ import (
 	"atoll/internal/store"
 )
 
-const (
-	presenceEvery = 5 * time.Second
-	// absentAfter is how long a controller may be silent and still count as running.
-	absentAfter = 30 * time.Second
-	// forgetAfter is how long the row of one that was killed is kept.
-	forgetAfter = time.Hour
-)
+// forgetAfter is how long the row of a controller that was killed is kept.
+const forgetAfter = time.Hour
 
 // arrive records this controller, and refuses to be the second one where blobs
 // are in a folder that the others do not see. A killed controller counts as
-// running until it was silent long enough, which is waited for.
+// running until its lease is over, which is waited for.
 func (c *Control) arrive(ctx context.Context) error {
-	for end := time.Now().Add(absentAfter + presenceEvery); ; {
+	for end := time.Now().Add(c.Lease + c.presenceEvery()); ; {
 		other, err := c.otherController(ctx)
 		if err != nil || other == "" || ctx.Err() != nil {
 			return err
@@ -39,14 +34,14 @@ func (c *Control) arrive(ctx context.Context) error {
 
 // otherController returns a controller that is in the way of this one; without
 // one this one is recorded. SQLite's file has one controller, so that older rows
-// are of ones that are gone.
+// are of ones that are gone, and what they held is free.
 func (c *Control) otherController(ctx context.Context) (other cloud.ControllerID, err error) {
 	err = c.DB.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()
 		if err != nil {
 			return err
 		}
-		list, err := tx.ControllersSince(now.Add(-absentAfter))
+		list, err := tx.ControllersSince(now.Add(-c.Lease))
 		if err != nil {
 			return err
 		}
@@ -70,9 +65,11 @@ func (c *Control) otherController(ctx context.Context) (other cloud.ControllerID
 	return other, err
 }
 
+func (c *Control) presenceEvery() time.Duration { return min(c.Lease/6, 5*time.Second) }
+
 // stayPresent tells the others that this controller lives, until ctx ends.
 func (c *Control) stayPresent(ctx context.Context) error {
-	tick := time.NewTicker(presenceEvery)
+	tick := time.NewTicker(c.presenceEvery())
 	defer tick.Stop()
 	for {
 		select {

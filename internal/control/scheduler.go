@@ -15,7 +15,6 @@ import (
 // The scheduler's rhythm and the size of one of its transactions.
 const (
 	scheduleTick  = 500 * time.Millisecond
-	scheduleLease = 5 * time.Second
 	scheduleBatch = 20
 	scheduleJobs  = 1000
 )
@@ -60,7 +59,7 @@ func (c *Control) fireDue(ctx context.Context) (more bool, err error) {
 	}
 	err = c.DB.Update(ctx, func(tx *store.Tx) error {
 		more = false
-		_, mine, err := tx.TakeLease("scheduler", c.ID, scheduleLease)
+		_, mine, err := tx.TakeLease("scheduler", c.ID, c.Lease/2)
 		if err != nil || !mine {
 			return err
 		}

@@ -50,7 +50,7 @@ func newSite(t *testing.T) *site {
 	s.c, err = control.New(ctx, control.Config{DB: storetest.SQLite(t), Blobs: blobs, Keys: keys, Passwords: pki.PasswordsForTest(1), Log: log, PublicURL: "http://test"})
 	fatal(t, err)
 	s.c.Queue().Hold = 100 * time.Millisecond
-	_, err = s.c.Bootstrap(ctx)
+	_, err = s.c.Bootstrap(ctx, nil)
 	fatal(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	fatal(t, err)

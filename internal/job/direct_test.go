@@ -97,8 +97,16 @@ func TestNewJobsWaitBehindOlderOnes(t *testing.T) {
 		r.sessions[a.peer.Node].room = 5 // a place came free and the older job is about to be picked
 		r.Queue.mu.Unlock()
 		j := a.job()
-		r.add(j)
-		r.want(j, cloud.JobQueued)
+		r.update(func(tx *store.Tx) error {
+			if err := r.Add(tx, j); err != nil {
+				return err
+			}
+			got, err := tx.Job(j.ID)
+			if err == nil && got.State != cloud.JobQueued {
+				t.Errorf("the newer job is %s as it is inserted", got.State)
+			}
+			return err
+		})
 		if got := refs(a.take(w2).Jobs); !slices.Equal(got, []cloud.JobID{old.ID, j.ID}) {
 			t.Errorf("jobs = %v, want %v", got, []cloud.JobID{old.ID, j.ID})
 		}

@@ -41,6 +41,7 @@ type Queue struct {
 	// Hold is how long an exchange is held at most; set before Run. Agents count
 	// on no more than wire.HoldSeconds.
 	Hold time.Duration
+	beat time.Duration // the unit of all that is done with time; see SetOffline
 
 	db    *store.DB
 	me    cloud.ControllerID
@@ -55,6 +56,7 @@ type Queue struct {
 	seen      map[cloud.NodeID]cloud.Time // heard since the last flush
 	asked     map[wire.JobRef]bool        // cancels of others that the sessions were told
 	waiters   Waiters[cloud.JobID]
+	ear       Ear // expire's
 	pumps     sync.WaitGroup
 	closed    bool
 }
@@ -62,8 +64,8 @@ type Queue struct {
 // NewQueue returns a queue over the store; call Run to start it.
 func NewQueue(db *store.DB, me cloud.ControllerID, log *slog.Logger, hooks Hooks) *Queue {
 	return &Queue{
-		Hold: wire.HoldSeconds * time.Second,
-		db:   db, me: me, log: log, hooks: hooks,
+		Hold: wire.HoldSeconds * time.Second, beat: time.Second,
+		db: db, me: me, log: log, hooks: hooks,
 		lanes:    map[string]*lane{},
 		keys:     map[string]map[*lane]bool{},
 		sessions: map[cloud.NodeID]*session{},
@@ -71,10 +73,18 @@ func NewQueue(db *store.DB, me cloud.ControllerID, log *slog.Logger, hooks Hooks
 	}
 }
 
+// SetOffline says how long a node may be silent before it counts as offline,
+// instead of cloud.NodeOfflineAfter; before Run. All other times for silent nodes
+// are in proportion to it.
+func (q *Queue) SetOffline(d time.Duration) {
+	q.beat = d / (cloud.NodeOfflineAfter / time.Second)
+	q.Hold = min(wire.HoldSeconds*q.beat, wire.HoldSeconds*time.Second)
+}
+
 // Run keeps the queue until ctx ends: it answers exchanges that were held long
 // enough, records which nodes were heard and frees jobs of silent nodes.
 func (q *Queue) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(q.beat)
 	defer tick.Stop()
 	defer q.Close()
 	for n := 0; ; n++ {
@@ -88,7 +98,7 @@ func (q *Queue) Run(ctx context.Context) error {
 			q.flushSeen(ctx)
 		}
 		if n%60 == 0 {
-			q.sweep(cloud.Now().Add(-gone))
+			q.sweep(cloud.Now().Add(-gone * q.beat))
 		}
 		if n%10 == 0 {
 			q.unblockAll()

@@ -205,6 +205,7 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 	silent := now.Sub(s.heard) > awake
 	s.heard = now
 	q.seen[p.Node] = now
+	s.resend = s.resend || p.Resend // also of a late one: it is said once
 	r := &report{x: x, s: s, bare: map[wire.JobRef]bool{}, fresh: s.synced.IsZero(), late: x.Number < s.newest}
 	for i := range x.Results {
 		if ref := x.Results[i].JobRef; s.bare[ref] {
@@ -216,7 +217,6 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 		return r, nil, nil
 	}
 	s.newest = x.Number
-	s.resend = s.resend || p.Resend
 	r.sync = r.fresh || time.Since(s.synced) > resyncEvery
 	if !slices.Equal(s.peer.Roles, p.Roles) || s.peer.Location != p.Location {
 		s.peer = p

@@ -122,6 +122,7 @@ func TestSilentNodes(t *testing.T) {
 		r.update(func(tx *store.Tx) error { return r.Cancel(tx, canceled.ID, "test") })
 		b.free["*"] = 1
 		w := b.say()
+		r.ear = Ear{at: cloud.Now().Add(-time.Hour), began: time.Now().Add(-time.Hour), last: time.Now()}
 		if err := r.expire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -505,4 +506,18 @@ func TestLongAnswersAreParted(t *testing.T) {
 		}
 		r.want(jobs[len(jobs)-1], cloud.JobRunning)
 	})
+}
+
+// An exchange that a newer one overtook may be the one by which its node came
+// back: what is asked of the agent then must not go with it.
+func TestResendIsAskedAfterALateExchange(t *testing.T) {
+	r := newRig(t, storetest.SQLite(t))
+	a := r.agent()
+	late := a.next()
+	held := a.say()
+	a.peer.Resend = true
+	a.send(late).answer() // dropped
+	if got := a.take(held); !got.Resend {
+		t.Errorf("answer = %+v, want it to ask for facts and inventory", got)
+	}
 }

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"time"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
@@ -11,21 +10,21 @@ import (
 // silentAfter is how long a node may be silent before jobs that another node may
 // take are taken from it; lostAfter is added to a job's timeout before one that
 // only this node can finish is given up; gone is when the session of a silent
-// agent is forgotten.
+// agent is forgotten. They count beats: seconds, unless SetOffline says otherwise.
 const (
-	silentAfter = 2 * time.Minute
-	lostAfter   = 5 * time.Minute
-	gone        = 10 * time.Minute
+	silentAfter = 120
+	lostAfter   = 300
+	gone        = 600
 )
 
 // expire frees or gives up the jobs of nodes that are silent.
 func (q *Queue) expire(ctx context.Context) error {
 	return q.db.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()
-		if err != nil {
+		if err != nil || q.ear.Listened(now, silentAfter*q.beat/4) < silentAfter*q.beat {
 			return err
 		}
-		held, err := tx.HeldBySilent(now.Add(-silentAfter), now.Add(-lostAfter), 200)
+		held, err := tx.HeldBySilent(now.Add(-silentAfter*q.beat), now.Add(-lostAfter*q.beat), 200)
 		if err != nil {
 			return err
 		}

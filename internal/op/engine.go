@@ -13,11 +13,11 @@ import (
 	"atoll/internal/store"
 )
 
-// The lease of a controller on its operations, and how often it is renewed and
-// those of dead controllers are looked for.
+// DefaultLease is how long a controller's lease on its operations holds without
+// being renewed.
+const DefaultLease = 10 * time.Second
+
 const (
-	leaseTTL   = 10 * time.Second
-	leaseEvery = 2 * time.Second
 	// waitCheck is how often a waiting step is called without a signal, for
 	// signals that were lost.
 	waitCheck = 15 * time.Second
@@ -31,6 +31,9 @@ type Engine struct {
 	me   cloud.ControllerID
 	log  *slog.Logger
 	defs map[string]*Definition
+	// Lease is set before Run. It is renewed six times as often, and as often those
+	// of dead controllers are looked for.
+	Lease time.Duration
 	// Inject is for tests of faults: it is asked before and after each step, with
 	// the step's name behind "do " or "undo "; an error stands for the step's,
 	// ErrWait has the step called again (after it: although it was done), and
@@ -42,6 +45,7 @@ type Engine struct {
 	epochs  map[cloud.OperationID]int64
 	ready   chan cloud.OperationID
 	state   map[cloud.OperationID]int // 1 waits or runs, 2 runs and was signalled again
+	failed  []cloud.OperationID       // to be tried again with the next look
 	waiters job.Waiters[cloud.OperationID]
 	// Event is called in the transaction that starts or ends an operation.
 	Event func(tx *store.Tx, op *cloud.Operation) error
@@ -55,6 +59,7 @@ var ErrCrash = errors.New("the controller dies here")
 func NewEngine(db *store.DB, jobs *job.Queue, me cloud.ControllerID, log *slog.Logger) *Engine {
 	return &Engine{
 		db: db, jobs: jobs, me: me, log: log,
+		Lease:  DefaultLease,
 		defs:   map[string]*Definition{},
 		epochs: map[cloud.OperationID]int64{},
 		ready:  make(chan cloud.OperationID, 1024),
@@ -89,7 +94,7 @@ func (e *Engine) Start(tx *store.Tx, o *cloud.Operation) error {
 	}
 	o.State, o.Steps = cloud.OperationRunning, int64(len(d.Steps))
 	o.StepName = d.Steps[0].Name
-	o.Owner, o.Epoch, o.LeaseUntil = e.me, 1, now.Add(leaseTTL)
+	o.Owner, o.Epoch, o.LeaseUntil = e.me, 1, now.Add(e.Lease)
 	o.Deadline = now.Add(d.Limit)
 	if err := tx.CreateOperation(o); err != nil {
 		return err
@@ -206,14 +211,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	for range workers {
 		wg.Go(func() { e.work(ctx) })
 	}
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(min(time.Second, e.Lease/6))
 	defer tick.Stop()
 	last := time.Time{}
 	for ctx.Err() == nil {
 		if e.dead.Load() {
 			break
 		}
-		if time.Since(last) >= leaseEvery {
+		if time.Since(last) >= e.Lease/6 {
 			last = time.Now()
 			if err := e.claim(ctx); err != nil && ctx.Err() == nil {
 				e.log.Error("claim operations", "err", err)
@@ -244,10 +249,10 @@ func (e *Engine) claim(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := tx.RenewOperations(e.me, now.Add(leaseTTL)); err != nil {
+		if err := tx.RenewOperations(e.me, now.Add(e.Lease)); err != nil {
 			return err
 		}
-		if _, err = tx.ClaimOperations(e.me, now, now.Add(leaseTTL), 200); err != nil {
+		if _, err = tx.ClaimOperations(e.me, now, now.Add(e.Lease), 200); err != nil {
 			return err
 		}
 		got, err = tx.OwnedOperations(e.me)
@@ -270,9 +275,28 @@ func (e *Engine) claim(ctx context.Context) error {
 	return nil
 }
 
-// Look signals the operations whose time has come, or that another controller
-// woke or canceled.
+// again has the operation tried with the next look if the store was away. After
+// another error, a defect of ours, it is looked at when nothing was heard of it for
+// a while.
+func (e *Engine) again(id cloud.OperationID, err error) {
+	if !store.Broken(err) && !cloud.Is(err, cloud.Unavailable) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failed = append(e.failed, id)
+}
+
+// Look signals the operations whose time has come, that another controller woke or
+// canceled, or that could not go on for want of the store.
 func (e *Engine) Look(ctx context.Context) error {
+	e.mu.Lock()
+	failed := e.failed
+	e.failed = nil
+	e.mu.Unlock()
+	for _, id := range failed {
+		e.Signal(id)
+	}
 	var due []cloud.OperationID
 	err := e.db.View(ctx, func(tx *store.Tx) error {
 		now, err := tx.Now()

@@ -3,6 +3,7 @@ package op_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -96,6 +97,24 @@ func TestWakeDuringTheStep(t *testing.T) {
 	began := time.Now()
 	if o := wait(t, e, start(t, db, e)); o.State != cloud.OperationSucceeded || time.Since(began) > 10*time.Second {
 		t.Errorf("operation is %s (%s) after %s", o.State, o.Error, time.Since(began))
+	}
+}
+
+// An operation that met a store that was away goes on soon after it is back.
+func TestStoreThatWasAway(t *testing.T) {
+	db := storetest.SQLite(t)
+	var calls atomic.Int64
+	e := newEngine(t, db, "a", op.Definition{Steps: []op.Step{{Name: "one", Do: func(*op.Scope) error {
+		if calls.Add(1) < 3 {
+			return cloud.Wrap(cloud.Unavailable, io.ErrUnexpectedEOF, "the database does not answer")
+		}
+		return nil
+	}}}})
+	run(t, e)
+	begin := time.Now()
+	wait(t, e, start(t, db, e))
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 

@@ -38,6 +38,7 @@ func (e *Engine) advance(ctx context.Context, id cloud.OperationID) {
 			}
 			if err != nil && !cloud.Is(err, cloud.Conflict) {
 				e.log.Error("record the failure of a step", "operation", id, "err", err)
+				e.again(id, err)
 				return
 			}
 			more = true // a conflict: the step is run once more
@@ -46,7 +47,8 @@ func (e *Engine) advance(ctx context.Context, id cloud.OperationID) {
 			more = true // a user's change came between; look again
 		case err != nil:
 			e.log.Error("run operation", "operation", id, "err", err)
-			return // the store is away, or a defect of ours: the next look tries again
+			e.again(id, err)
+			return
 		}
 		if !more {
 			return
@@ -113,9 +115,11 @@ func (e *Engine) once(ctx context.Context, id cloud.OperationID, epoch int64) (m
 			if o.WakeAt == 0 || o.WakeAt > now.Add(waitCheck) {
 				o.WakeAt = now.Add(waitCheck)
 			}
-			if more, err = tx.WokenSince(id, read); err != nil {
+			next := o.WakeAt
+			if o.WakeAt, err = tx.SetWake(o.ID, read, next); err != nil {
 				return err
 			}
+			more = o.WakeAt != next // a job ended since this transaction looked at it
 		} else if err != nil {
 			return err
 		}

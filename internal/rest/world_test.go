@@ -48,7 +48,7 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 		DB: storetest.SQLite(t), Blobs: blobs, Keys: keys, Passwords: pki.PasswordsForTest(1), Log: slog.New(slog.DiscardHandler), PublicURL: "http://atoll.test",
 	})
 	w.ok(err)
-	w.admin, err = w.control.Bootstrap(t.Context())
+	w.admin, err = w.control.Bootstrap(t.Context(), nil)
 	w.ok(err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)

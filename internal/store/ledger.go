@@ -79,6 +79,9 @@ func (tx *Tx) Balances(scope cloud.Scope) ([]cloud.Balance, error) {
 	return out, nil
 }
 
+// AllBalances returns every balance, of all scopes.
+func (tx *Tx) AllBalances() ([]cloud.Balance, error) { return tx.balances("") }
+
 // SetLimit sets the limit of a balance; NoLimit takes it away. What is used
 // already over the new limit stays.
 func (tx *Tx) SetLimit(scope cloud.Scope, r cloud.Resource, limit int64) error {
@@ -136,15 +139,19 @@ func (tx *Tx) Counters(scope cloud.Scope, from, to cloud.Time) (map[string]int64
 // Unbalanced returns the balances that differ from the sum of their entries:
 // always none, which tests and the health check assert.
 func (tx *Tx) Unbalanced() ([]cloud.Balance, error) {
+	return tx.balances(`WHERE amount <> (
+		SELECT coalesce(sum(delta), 0) FROM entries e
+		WHERE e.scope_kind = b.scope_kind AND e.scope_id = b.scope_id AND e.resource = b.resource)`)
+}
+
+func (tx *Tx) balances(where string) ([]cloud.Balance, error) {
 	var out []cloud.Balance
 	err := tx.query(func(scan func(...any) error) error {
 		var b cloud.Balance
 		err := scan(&b.Scope.Kind, &b.Scope.ID, &b.Resource, &b.Amount, &b.Limit)
 		out = append(out, b)
 		return err
-	}, `SELECT scope_kind, scope_id, resource, amount, max_amount FROM balances b WHERE amount <> (
-		SELECT coalesce(sum(delta), 0) FROM entries e
-		WHERE e.scope_kind = b.scope_kind AND e.scope_id = b.scope_id AND e.resource = b.resource)`)
+	}, "SELECT scope_kind, scope_id, resource, amount, max_amount FROM balances b "+where)
 	return out, err
 }
 

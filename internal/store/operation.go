@@ -122,19 +122,17 @@ func (tx *Tx) CancelOperation(id cloud.OperationID) (bool, error) {
 // controller that is; it changes no version. The times that it sets are long past
 // and never the one before, for WokenSince.
 func (tx *Tx) WakeOperation(id cloud.OperationID) error {
-	_, err := tx.exec(`UPDATE operations SET wake_at = CASE WHEN wake_at BETWEEN 1 AND 999 THEN wake_at + 1 ELSE 1 END
-		WHERE id = ? AND state IN ('running', 'undoing')`, id)
+	now, err := tx.Now()
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec("UPDATE operations SET wake_at = ? WHERE id = ? AND state IN ('running', 'undoing')", now, id)
 	return err
 }
 
-// WokenSince reports whether the operation was woken since this transaction read
-// it with the wake time: what woke it, the transaction may not have seen. From now
-// on wakers wait for the transaction's end. On SQLite there is one writer.
-func (tx *Tx) WokenSince(id cloud.OperationID, read cloud.Time) (bool, error) {
-	if tx.d.sqlite {
-		return false, nil
-	}
-	var now cloud.Time
-	err := tx.queryRow("SELECT wake_at FROM operations WHERE id = ? FOR UPDATE", id).Scan(&now)
-	return now != read, tx.d.translate(err)
+// SetWake has a live operation wake at the next time, unless it was woken since it
+// was read with another one. It returns when it wakes.
+func (tx *Tx) SetWake(id cloud.OperationID, read, next cloud.Time) (at cloud.Time, err error) {
+	err = tx.queryRow("UPDATE operations SET wake_at = CASE WHEN wake_at = ? THEN ? ELSE wake_at END WHERE id = ? RETURNING wake_at", read, next, id).Scan(&at)
+	return at, tx.d.translate(err)
 }

@@ -62,14 +62,19 @@ func (tx *Tx) DropLeases(owner cloud.ControllerID) error {
 	return err
 }
 
-// EndLeasesOfOthers ends all leases that are not the owner's: those of controllers
-// that are known to be gone.
-func (tx *Tx) EndLeasesOfOthers(owner cloud.ControllerID) error {
-	if _, err := tx.exec("UPDATE leases SET until = 0 WHERE owner <> ?", owner); err != nil {
-		return err
+// EndLeasesOfOthers ends what earlier controllers held and forgets them, for the
+// one that may be sure that none of them lives.
+func (tx *Tx) EndLeasesOfOthers(me cloud.ControllerID) error {
+	for _, query := range []string{
+		"UPDATE leases SET until = 0 WHERE owner <> ?",
+		"UPDATE operations SET lease_until = 0 WHERE state IN ('running', 'undoing') AND owner <> ?",
+		"DELETE FROM controllers WHERE id <> ?",
+	} {
+		if _, err := tx.exec(query, me); err != nil {
+			return err
+		}
 	}
-	_, err := tx.exec("UPDATE operations SET lease_until = 0 WHERE state IN ('running', 'undoing') AND owner <> ?", owner)
-	return err
+	return nil
 }
 
 // SeenController records that a controller lives and where others reach it.

@@ -37,13 +37,14 @@ type Lab struct {
 
 	Faults *optest.Faults // of the controllers' operations
 
-	root  testing.TB // what started it; T is a subtest's while one runs
-	fleet *sim.Fleet
-	join  string
-	blobs string // URL of the blobs that all controllers share
-	key   string // file of their master key
-	mu    sync.Mutex
-	nodes map[string]*Node
+	change []func(*control.Config)
+	root   testing.TB // what started it; T is a subtest's while one runs
+	fleet  *sim.Fleet
+	join   string
+	blobs  string // URL of the blobs that all controllers share
+	key    string // file of their master key
+	mu     sync.Mutex
+	nodes  map[string]*Node
 }
 
 // Controller is one running controller.
@@ -73,11 +74,12 @@ type Node struct {
 const settle = 200 * time.Millisecond
 
 // New starts a controller on the store and n simulated nodes (sim-1, …), and
-// waits until all are online. Everything ends with the test.
-func New(t testing.TB, db *store.DB, n int, cfg sim.Config) *Lab {
+// waits until all are online. Everything ends with the test. Change sets what is
+// to be different about the controllers.
+func New(t testing.TB, db *store.DB, n int, cfg sim.Config, change ...func(*control.Config)) *Lab {
 	t.Helper()
 	l := &Lab{
-		T: t, root: t, Log: logger(), Faults: &optest.Faults{}, nodes: map[string]*Node{},
+		T: t, root: t, change: change, Log: logger(), Faults: &optest.Faults{}, nodes: map[string]*Node{},
 		blobs: "file://" + t.TempDir(), key: filepath.Join(t.TempDir(), "master.key"),
 	}
 	var err error
@@ -86,7 +88,7 @@ func New(t testing.TB, db *store.DB, n int, cfg sim.Config) *Lab {
 	}
 	l.Controller = l.AddController(db)
 	t.Cleanup(l.stopNodes)
-	l.Token, err = l.Control.Bootstrap(t.Context())
+	l.Token, err = l.Control.Bootstrap(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,10 +182,14 @@ func (l *Lab) rules(ctx context.Context, db *store.DB) *control.Control {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := control.New(ctx, control.Config{
+	cfg := control.Config{
 		DB: db, Blobs: blobs, Keys: keys, Passwords: pki.PasswordsForTest(1), Log: l.Log, PublicURL: "http://lab", ImageURLAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, SharedBlobs: true,
 		Pace: control.Pace{Settle: settle, Nodes: 100 * time.Millisecond},
-	})
+	}
+	for _, change := range l.change {
+		change(&cfg)
+	}
+	c, err := control.New(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,16 +330,9 @@ func (l *Lab) Ended(id cloud.OperationID) *cloud.Operation {
 func (l *Lab) Sound() {
 	l.T.Helper()
 	err := l.DB.View(l.T.Context(), func(tx *store.Tx) error {
-		stuck, err := tx.StuckObjects()
-		if err != nil {
-			return err
-		}
-		for _, s := range stuck {
-			l.T.Errorf("%s %s is %s without a live operation", s.Kind, s.ID, s.State)
-		}
-		bad, err := tx.Unbalanced()
-		for _, b := range bad {
-			l.T.Errorf("balance %+v differs from its entries", b)
+		wrong, err := Unsound(tx)
+		for _, w := range wrong {
+			l.T.Error(w)
 		}
 		return err
 	})

@@ -249,6 +249,9 @@ func TestGuestThatGoesOffAtOnceIsSeen(t *testing.T) {
 	l.Sound()
 }
 
+// impatient is a controller that soon takes a silent node for offline.
+func impatient(c *control.Config) { c.NodeOffline = 8 * time.Second }
+
 // silent makes the node count as one that was not heard for long.
 func (l *Lab) silent(name string) *cloud.Node {
 	l.T.Helper()
@@ -265,7 +268,7 @@ func (l *Lab) silent(name string) *cloud.Node {
 func TestNodeOfflineAndBack(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		l := New(t, db, 1, sim.Config{})
+		l := New(t, db, 1, sim.Config{}, impatient)
 		l.image("disk")
 		m := l.create("web-1")
 		l.age(m)
@@ -291,9 +294,24 @@ func TestNodeOfflineAndBack(t *testing.T) {
 	})
 }
 
+// The inventory of a node that is back is not acted on where a machine was changed
+// a moment ago; then it is asked for once more.
+func TestMachineThatWasChangedJustBeforeItsNodeIsBack(t *testing.T) {
+	l := New(t, storetest.SQLite(t), 1, sim.Config{}, impatient)
+	l.image("disk")
+	m := l.create("web-1")
+	n := l.Node("sim-1")
+	n.Cut(l.Controller)
+	l.silent("sim-1")
+	l.becomes("web-1", cloud.MachineRunning, cloud.PowerUnknown)
+	storetest.Exec(t, l.DB, fmt.Sprintf("UPDATE machines SET updated_at = %d WHERE id = '%s'", cloud.Now(), m.ID))
+	n.Mend(l.Controller)
+	l.becomes("web-1", cloud.MachineRunning, cloud.PowerOn)
+}
+
 func TestMachineThatWentOffWhileItsNodeWasAway(t *testing.T) {
 	t.Parallel()
-	l := New(t, storetest.SQLite(t), 1, sim.Config{})
+	l := New(t, storetest.SQLite(t), 1, sim.Config{}, impatient)
 	l.image("disk")
 	m := l.createWith("web-1", cloud.RunAlways)
 	l.age(m)
@@ -362,7 +380,7 @@ func (l *Lab) reasons(in control.NewMachine) (map[string]string, error) {
 
 func TestPlacementIsExplained(t *testing.T) {
 	t.Parallel()
-	l := New(t, storetest.SQLite(t), 5, sim.Config{})
+	l := New(t, storetest.SQLite(t), 5, sim.Config{}, impatient)
 	l.image("disk")
 	other := &cloud.Location{Name: "elsewhere"}
 	if err := l.Control.CreateLocation(t.Context(), l.Admin, other); err != nil {

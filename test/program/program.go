@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// Build builds atoll, which goes with the test, and returns its path.
-func Build(t testing.TB) string {
+// Build builds atoll, which goes with the test, and returns its path. Flags are
+// go build's.
+func Build(t testing.TB, flags ...string) string {
 	t.Helper()
 	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
@@ -23,7 +24,7 @@ func Build(t testing.TB) string {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(t.TempDir(), "atoll")
-	if out, err := exec.Command("go", "build", "-o", bin, "atoll/cmd/atoll").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(append([]string{"build", "-o", bin}, flags...), "atoll/cmd/atoll")...).CombinedOutput(); err != nil {
 		t.Fatalf("build atoll: %v\n%s", err, out)
 	}
 	return bin

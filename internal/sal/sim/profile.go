@@ -113,6 +113,17 @@ func Typical() Profile {
 	}
 }
 
+// Faster returns the profile with all calls that much faster.
+func (p Profile) Faster(times float64) Profile {
+	fast := make(map[Call]Latency, len(p.Latency))
+	for call, l := range p.Latency {
+		part := func(d time.Duration) time.Duration { return time.Duration(float64(d) / times) }
+		fast[call] = Latency{part(l.Base), part(l.Jitter), part(l.PerGiB)}
+	}
+	p.Latency = fast
+	return p
+}
+
 // draw always takes the same number of random values, whatever the latency is.
 func (l Latency) draw(r *rand.Rand, bytes int64) time.Duration {
 	part := r.Float64()

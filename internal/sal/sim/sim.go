@@ -92,6 +92,17 @@ type Node struct {
 // Name returns the node's name.
 func (n *Node) Name() string { return n.name }
 
+// Holdings counts what nodes have, besides images.
+type Holdings struct{ Machines, Volumes, Networks, Taps, Commands int }
+
+// Holds returns what the node has at the moment.
+func (n *Node) Holds() Holdings {
+	taps := len(n.Taps())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return Holdings{len(n.machines), len(n.volumes), len(n.networks), taps, len(n.commands)}
+}
+
 // SAL returns the node as an agent sees it. It may be called for each agent
 // instance anew: the state is the node's.
 func (n *Node) SAL() sal.Node {

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ type Server struct {
 	dir      string // data, socket and log; removed at the end
 	port     int
 	password string // for TCP; the socket needs none, its folder is private
+	bin      string
+	attr     *syscall.SysProcAttr // of an ordinary user's processes
 	n        atomic.Int64
 
 	stdin io.Closer // the watchdog ends the server when this closes
@@ -89,8 +92,8 @@ func start(bin string, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, port: port, password: rand.Text()}
-	if err := s.run(bin, c); err != nil {
+	s := &Server{dir: dir, port: port, password: rand.Text(), bin: bin}
+	if err := s.run(c); err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "log"))
 		_ = s.Close()
 		_ = os.RemoveAll(dir) // the watchdog did, if it came to life
@@ -103,18 +106,18 @@ func start(bin string, c Config) (*Server, error) {
 }
 
 // run starts the watchdog and waits until it says that the server answers.
-func (s *Server) run(bin string, c Config) error {
+func (s *Server) run(c Config) error {
 	if err := os.WriteFile(filepath.Join(s.dir, "password"), []byte(s.password), 0o600); err != nil {
 		return err
 	}
-	attr, err := ordinaryUser(s.dir)
-	if err != nil {
+	var err error
+	if s.attr, err = ordinaryUser(s.dir); err != nil {
 		return err
 	}
-	s.cmd = exec.Command("/bin/sh", "-c", watchdog, "atoll-pgtest", bin, s.dir, superuser, s.settings(c))
+	s.cmd = exec.Command("/bin/sh", "-c", watchdog, "atoll-pgtest", s.bin, s.dir, superuser, s.settings(c))
 	s.cmd.Dir = s.dir
 	s.cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"} // no PGDATA, PGPORT, … of the caller
-	s.cmd.SysProcAttr = attr
+	s.cmd.SysProcAttr = s.attr
 	in, err := s.cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -149,7 +152,7 @@ func (s *Server) settings(c Config) string {
 		"timezone = 'UTC'",
 	}
 	if !c.Durable {
-		lines = append(lines, "fsync = off", "synchronous_commit = off", "full_page_writes = off")
+		lines = append(lines, "fsync = off", "full_page_writes = off")
 	}
 	return strings.Join(lines, "\n")
 }
@@ -224,6 +227,24 @@ func (p *Template) DSN(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return s.copyOf(t, name)
+}
+
+// Crash ends the server at once, as a crash of it does.
+// It ends all connections.
+func (s *Server) Crash() error { return s.control("-m", "immediate", "stop") }
+
+// Recover starts a server that Crash has ended and waits until it answers.
+func (s *Server) Recover() error {
+	return s.control("-l", filepath.Join(s.dir, "log"), "-t", "60", "start")
+}
+
+func (s *Server) control(args ...string) error {
+	cmd := exec.Command(filepath.Join(s.bin, "pg_ctl"), append([]string{"-s", "-w", "-D", filepath.Join(s.dir, "data")}, args...)...)
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir, []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, s.attr
+	if err := cmd.Run(); err != nil { // its output goes nowhere: the server would keep a pipe open
+		return fmt.Errorf("pg_ctl %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
 }
 
 // TCP returns the form of a DSN of this server that goes through 127.0.0.1 and a password, for
