@@ -152,7 +152,7 @@ func (k *call) run() error {
 	return k.fn(k.tx)
 }
 
-// cachedConn prepares each statement once on the one writing connection.
+// cachedConn prepares each statement once on its connection.
 type cachedConn struct {
 	*sql.Conn
 	stmts map[string]*sql.Stmt

@@ -69,8 +69,7 @@ func (db *DB) connectSQLite(ctx context.Context, file string) error {
 	if db.read, err = sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+q.Encode()); err != nil {
 		return err
 	}
-	db.read.SetMaxOpenConns(8)
-	db.read.SetMaxIdleConns(8)
+	db.readers = newReaders(db.read)
 	return db.write.PingContext(ctx)
 }
 

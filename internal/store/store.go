@@ -25,6 +25,7 @@ type DB struct {
 	id      string // tells our notices from those of other controllers
 	read    *sql.DB
 	write   *sql.DB
+	readers *readers   // nil on PostgreSQL, whose driver keeps prepared statements itself
 	commits *committer // nil on PostgreSQL, which commits concurrent writers together itself
 	log     *slog.Logger
 	unlock  func()
@@ -57,6 +58,9 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
 func (db *DB) Close() error {
 	if db.commits != nil {
 		db.commits.close()
+	}
+	if db.readers != nil {
+		db.readers.close()
 	}
 	var err error
 	if db.write != nil { // what failed to open may have less
@@ -127,6 +131,14 @@ func (db *DB) updateOnce(ctx context.Context, fn func(tx *Tx) error) error {
 
 // View runs fn in a read-only transaction: fn sees one state of the database.
 func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
+	if db.readers != nil {
+		q, done, err := db.readers.begin(ctx)
+		if err != nil {
+			return db.unavailable(err)
+		}
+		defer done()
+		return fn(&Tx{ctx: ctx, d: db.d, q: q})
+	}
 	t, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.d.viewIsolation})
 	if err != nil {
 		return db.unavailable(err)

@@ -86,7 +86,10 @@ func (l *Lab) restoredIsSound(file string) (busy int) {
 		t.Fatal(err)
 	}
 	restored := &Lab{T: t, Admin: l.Admin, Controller: &Controller{DB: db, Control: c}}
-	restored.Sound()
+	u, err := c.Soundness(t.Context())
+	if err != nil || len(u.Stuck)+len(u.Unbalanced) > 0 {
+		t.Errorf("%+v, %v; want nothing that is stuck, and balances that are what their entries sum up to", u, err)
+	}
 	for _, m := range restored.machines() {
 		if m.State != cloud.MachineRunning && m.State != cloud.MachineStopped {
 			busy++
