@@ -92,7 +92,9 @@ func (a *audit) machine(m *cloud.Machine) error {
 		should[cloud.ResourceMachines], should[cloud.ResourceVCPUs] = 1, m.VCPUs
 		should[cloud.ResourceMemoryMiB], should[cloud.ResourceDiskGiB] = m.MemoryMiB, m.DiskGiB
 	}
-	if m.State == cloud.MachineRunning || deleting && m.ObservedPower == cloud.PowerOn {
+	// One whose delete failed holds what running takes until it was seen to be off,
+	// unless it was stopped: then it may have been seen on since.
+	if m.State == cloud.MachineRunning || deleting && m.ObservedPower == cloud.PowerOn && holds[balance{account, cloud.ResourceRunningVCPUs}] != 0 {
 		should[cloud.ResourceRunningVCPUs], should[cloud.ResourceRunningMemoryMiB] = m.VCPUs, m.MemoryMiB
 	}
 	scopes := []cloud.Scope{
