@@ -192,6 +192,10 @@ func (t *table[T]) filter(d *dialect, f string) (string, any, error) {
 	switch {
 	case !utf8.ValidString(f) || strings.ContainsRune(f, 0):
 		return "", nil, cloud.FieldErrorf("filter", "%q is no text", f)
+	case col == t.words && strings.HasPrefix(f[i:], "!="):
+		return d.position + "(" + col + ", ?) = 0", `"` + f[i+2:] + `"`, nil
+	case col == t.words && f[i] == '=':
+		return d.position + "(" + col + ", ?) > 0", `"` + f[i+1:] + `"`, nil
 	case strings.HasPrefix(f[i:], "!="):
 		return col + " <> ?", f[i+2:], nil
 	case f[i] == '=':

@@ -21,6 +21,7 @@ var nodes = table[cloud.Node]{
 	meta:    func(v *cloud.Node) *cloud.Meta { return &v.Meta },
 	sorts:   map[string]string{"name": "name"},
 	filters: map[string]string{"name": "name", "state": "state", "location": "location_id", "role": "roles"},
+	words:   "roles",
 }
 
 // CreateNode writes a new node.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -315,4 +316,30 @@ func TestOpenRefusesANewerSchemaAndASecondController(t *testing.T) {
 	if _, err := store.Open(t.Context(), "sqlite:"+file, nil); err == nil {
 		t.Error("a newer schema was opened")
 	}
+}
+
+func TestNodesByRole(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		update(t, db, func(tx *store.Tx) error {
+			err := tx.CreateLocation(&cloud.Location{ID: "here", Name: "here"})
+			for name, roles := range map[string][]cloud.Role{"both": {cloud.RoleCompute, cloud.RoleNetwork}, "one": {cloud.RoleNetwork}} {
+				n := &cloud.Node{ID: cloud.NewID[cloud.NodeID](), Name: name, LocationID: "here", Roles: roles, State: cloud.NodeOnline}
+				err = errors.Join(err, tx.CreateNode(n))
+			}
+			return err
+		})
+		for filter, want := range map[string]string{"role=compute": "both", "role!=compute": "one", "role=comp": "", "role=network": "both one"} {
+			var names []string
+			err := db.View(t.Context(), func(tx *store.Tx) error {
+				list, _, err := tx.Nodes(store.Query{Visible: store.Everything, Filter: []string{filter}, Sort: "name"})
+				for _, n := range list {
+					names = append(names, n.Name)
+				}
+				return err
+			})
+			if got := strings.Join(names, " "); err != nil || got != want {
+				t.Errorf("%s: %q, %v, want %q", filter, got, err, want)
+			}
+		}
+	})
 }

@@ -22,6 +22,9 @@ type table[T any] struct {
 	// that ends in id; filters are the columns that a filter may name.
 	sorts   map[string]string
 	filters map[string]string
+	// words is the filtered column that holds a list of words as JSON, "" for none:
+	// its filters ask for one of them.
+	words string
 	// few are the filters that leave few of very many rows, with the condition of
 	// the partial index that has those rows: it is used only if a query says it.
 	few map[string]string
