@@ -6,8 +6,6 @@
 package main
 
 import (
-	"fmt"
-	"runtime/pprof"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,11 +26,6 @@ var version = "dev"
 
 func main() {
 	host.MaybeChild() // a command of a project starts as a child of this program
-	if d := os.Getenv("PROF"); d != "" {
-		f, _ := os.Create(fmt.Sprintf("%s/%s.%d.prof", d, os.Args[1], os.Getpid()))
-		pprof.StartCPUProfile(f)
-		defer pprof.StopCPUProfile()
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := cli.New(cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Version: version,
@@ -40,7 +33,6 @@ func main() {
 	root.AddCommand(coded(upCommand()), coded(serverCommand()), coded(agentCommand()), coded(simCommand()))
 	code := cli.Execute(ctx, root)
 	stop()
-	pprof.StopCPUProfile()
 	os.Exit(code)
 }
 
