@@ -21,6 +21,7 @@ var (
 // TestSeeds runs the seeds, some at a time. A failing one tells its number, with
 // which it is repeated: go test ./test/faults -run Seeds -seed N.
 func TestSeeds(t *testing.T) {
+	program.Alone(t)
 	const atOnce = 3
 	bin := program.Build(t, "-tags", "faults", "-ldflags", "-s -w")
 	work := make(chan uint64)

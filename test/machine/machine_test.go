@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+
 	"atoll/images"
+	"atoll/test/program"
 )
 
 func image(t *testing.T, name string) string {
@@ -24,6 +26,7 @@ func image(t *testing.T, name string) string {
 // TestMini is the main job on real input: a machine, reached by ssh through a
 // port forward, that outlives its agent, and of which nothing is left.
 func TestMini(t *testing.T) {
+	program.Alone(t)
 	disk := image(t, images.Mini)
 	before := traces(t)
 	p := newProduct(t)
@@ -154,6 +157,7 @@ func difference(before, after []string) []string {
 
 // TestDebian boots a real distribution with cloud-init.
 func TestDebian(t *testing.T) {
+	program.Alone(t)
 	disk := image(t, images.Debian12)
 	p := newProduct(t)
 	p.atoll("image", "create", "debian-12", "--file", disk, "--wait")

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -46,4 +47,19 @@ func noteSources(module string) error {
 	}
 	_, err := os.Stat(filepath.Join(module, "go.sum"))
 	return err
+}
+
+// Alone waits until no other test holds the host, and holds it until the test
+// ends: tests that make things on the host, and those that list what is left there,
+// run in processes of their own at the same time.
+func Alone(t testing.TB) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), "atoll-test-host.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() }) // which gives the lock back
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
 }
