@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-
 	"atoll/images"
 	"atoll/test/program"
 )
