@@ -24,7 +24,6 @@ import (
 )
 
 func TestScripts(t *testing.T) {
-	program.Alone(t)
 	bin := program.Build(t)
 	data := filepath.Join(t.TempDir(), "data")
 	url, token := serve(t, bin, data)
