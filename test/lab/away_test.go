@@ -61,6 +61,22 @@ func (b *bench) space() *cloud.Cloudspace {
 	return s
 }
 
+// dieDuringCreate has the node die for good while it makes the machine web-1, whose
+// create is canceled, and returns how that ended.
+func (b *bench) dieDuringCreate() *cloud.Operation {
+	b.T.Helper()
+	b.watch("machine.create")
+	reached := b.Faults.Hold(optest.Point{When: "after do start", Call: 1})
+	o := b.startCreate("web-1")
+	b.reached(reached)
+	b.die()
+	if err := b.Control.CancelOperation(b.T.Context(), b.Admin, o); err != nil {
+		b.T.Fatal(err)
+	}
+	b.Faults.Release()
+	return b.Ended(o)
+}
+
 // A node that dies for good while a machine is made does not hold up the undo;
 // what it holds is removed when it is back, whether the machine is deleted
 // meanwhile or not.
@@ -68,16 +84,7 @@ func TestNodeDiesDuringCreate(t *testing.T) {
 	t.Parallel()
 	for _, deleted := range []bool{false, true} {
 		b := newBench(t, storetest.SQLite(t))
-		b.watch("machine.create")
-		reached := b.Faults.Hold(optest.Point{When: "after do start", Call: 1})
-		o := b.startCreate("web-1")
-		b.reached(reached)
-		b.die()
-		if err := b.Control.CancelOperation(t.Context(), b.Admin, o); err != nil {
-			t.Fatal(err)
-		}
-		b.Faults.Release()
-		if o := b.Ended(o); o.State != cloud.OperationCanceled {
+		if o := b.dieDuringCreate(); o.State != cloud.OperationCanceled {
 			t.Fatalf("operation is %s: %s", o.State, o.Error)
 		}
 		if m := b.machine("web-1"); m.State != cloud.MachineFailed || m.Reason == "" {
@@ -183,16 +190,7 @@ func TestRetryAfterNodeDied(t *testing.T) {
 	t.Parallel()
 	for _, elsewhere := range []bool{true, false} {
 		b := newBench(t, storetest.SQLite(t))
-		b.watch("machine.create")
-		reached := b.Faults.Hold(optest.Point{When: "after do start", Call: 1})
-		o := b.startCreate("web-1")
-		b.reached(reached)
-		b.die()
-		if err := b.Control.CancelOperation(t.Context(), b.Admin, o); err != nil {
-			t.Fatal(err)
-		}
-		b.Faults.Release()
-		b.Ended(o)
+		o := b.dieDuringCreate()
 		if elsewhere {
 			b.AddNode("sim-2")
 			b.WaitNode("sim-2", cloud.NodeOnline)
@@ -200,7 +198,7 @@ func TestRetryAfterNodeDied(t *testing.T) {
 			b.Restart(b.node)
 			b.WaitNode("sim-1", cloud.NodeOnline)
 		}
-		b.Done(b.Control.RetryOperation(t.Context(), b.Admin, o))
+		b.Done(b.Control.RetryOperation(t.Context(), b.Admin, o.ID))
 		if elsewhere {
 			b.Restart(b.node)
 		}
