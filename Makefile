@@ -7,7 +7,7 @@ P ?= 2
 # What to test, and more flags: make test PKG=./internal/op FLAGS='-run Resume -v'
 PKG ?= ./...
 FLAGS ?=
-FUZZTIME ?= 60
+FUZZTIME ?= 60s
 
 # Tests that make machines, networks and cgroups need root. Only the test programs get it: the
 # compiler and its caches stay the caller's.
@@ -37,13 +37,13 @@ test: ## install what is missing and run every test, with the race detector
 	test/setup.sh test
 	go vet ./...
 	$(GOTEST) $(PKG)
-	$(if $(filter ./...,$(PKG)),test/fuzz.sh --together 40)
+	$(if $(filter ./...,$(PKG)),test/fuzz.sh 10000x)
 
 soak: ## break a running Atoll with new seeds: make soak SOAK=8h
 	test/setup.sh test
 	go test -count=1 -timeout 0 $(AS_ROOT) ./test/faults -run Seeds -soak $(SOAK) $(FLAGS)
 
-fuzz: ## run each fuzz test for FUZZTIME seconds (60)
+fuzz: ## run each fuzz test for FUZZTIME (60s)
 	test/fuzz.sh $(FUZZTIME)
 
 check: ## format, vet, staticcheck, known vulnerabilities, and whether generated files are up to date
