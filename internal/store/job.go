@@ -224,6 +224,11 @@ func (tx *Tx) QueuedWithKey(key string) ([]cloud.Job, error) {
 	return jobs.all(tx, "key = ? AND key <> '' AND state = 'queued' ORDER BY id", key)
 }
 
+// UnfinishedWithKey returns the jobs of a key that wait or that an agent holds.
+func (tx *Tx) UnfinishedWithKey(key string) ([]cloud.Job, error) {
+	return jobs.all(tx, "key = ? AND key <> '' AND state IN ('queued', 'leased', 'running') ORDER BY id", key)
+}
+
 // SetSegments records how many output segments of a held job are stored.
 func (tx *Tx) SetSegments(ref JobRef, n int64) error {
 	_, err := tx.exec("UPDATE jobs SET segments = ? WHERE id = ? AND token = ? AND segments < ?", n, ref.ID, ref.Token, n)
