@@ -67,7 +67,7 @@ func (c *controller) open(ctx context.Context) (err error) {
 	c.control, err = control.New(ctx, control.Config{
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
 		PublicURL: cmp.Or(cfg.PublicURL, c.url()), Advertise: cmp.Or(cfg.Advertise, c.advertised()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
-		Retention: cfg.Retention.control(cfg.JobDays),
+		Retention: cfg.Retention.control(),
 		Lease:     cfg.Lease, NodeOffline: cfg.NodeOffline,
 	})
 	if err != nil {
