@@ -17,7 +17,7 @@ import (
 // each answer costs an exchange and each exchange names those that wait.
 const (
 	maxBacklog = 4096
-	maxWaiting = 512
+	maxWaiting = 128
 	roomStep   = 32
 )
 
