@@ -48,6 +48,23 @@ func (c *Control) CreateJobs(ctx context.Context, r *Request, list []*cloud.Job)
 	})
 }
 
+// RunJob creates a job and returns it when it has ended, or as it is when the
+// context ends that wait returns once the job is committed.
+func (c *Control) RunJob(ctx context.Context, r *Request, j *cloud.Job, wait func() (context.Context, func(), error)) (*cloud.Job, error) {
+	j.ID = cloud.NewID[cloud.JobID]()
+	ended, forget := c.jobs.Ended(j.ID)
+	defer forget()
+	if err := c.CreateJobs(ctx, r, []*cloud.Job{j}); err != nil {
+		return nil, err
+	}
+	until, end, err := wait()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return c.jobs.Await(until, j.ID, ended)
+}
+
 func jobTarget(j *cloud.Job) target {
 	t := target{kind: cloud.KindJob, name: string(j.ID), account: j.AccountID, cloudspace: j.CloudspaceID}
 	if j.SubjectKind == cloud.KindMachine {

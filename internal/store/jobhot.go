@@ -21,8 +21,8 @@ type rowsStatement struct {
 }
 
 // maxParameters bounds the parameters of one statement: the driver searches all
-// of them for each.
-const maxParameters = 200
+// of them for each, and a statement costs it as much as some rows.
+const maxParameters = 80
 
 // newRowsStatement makes the statement of the text, in which %s is for the rows.
 func newRowsStatement(row, text string) *rowsStatement {

@@ -212,8 +212,15 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
+// queryRow reads one row. On SQLite it does not end with the caller: database/sql
+// and the driver have a goroutine each watch a context that may end, for longer
+// than such a statement takes.
 func (tx *Tx) queryRow(query string, args ...any) *sql.Row {
-	return tx.q.QueryRowContext(tx.ctx, tx.d.rebind(query), plain(args)...)
+	ctx := tx.ctx
+	if tx.d.sqlite {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return tx.q.QueryRowContext(ctx, tx.d.rebind(query), plain(args)...)
 }
 
 // query calls each for every row.
