@@ -30,7 +30,7 @@ func (c *Control) CreateJobs(ctx context.Context, r *Request, list []*cloud.Job)
 		nodes := map[cloud.NodeID]bool{}
 		for _, j := range list {
 			if j.TargetNode != "" && !nodes[j.TargetNode] {
-				if _, err := ch.Node(j.TargetNode); err != nil {
+				if _, _, _, err := ch.NodePlace(j.TargetNode); err != nil {
 					return err
 				}
 				nodes[j.TargetNode] = true
