@@ -28,6 +28,9 @@ type table[T any] struct {
 	// few are the filters that leave few of very many rows, with the condition of
 	// the partial index that has those rows: it is used only if a query says it.
 	few map[string]string
+	// inOrder are the filters whose rows a partial index has in the order of id,
+	// with its condition.
+	inOrder map[string]string
 	// account, cloudspace and machine are the columns of the visibility
 	// predicate; "" where the kind has none.
 	account, cloudspace, machine string
