@@ -201,7 +201,7 @@ func (t *table[T]) filter(d *dialect, f string) (string, any, error) {
 		return col + " <> ?", f[i+2:], nil
 	case f[i] == '=':
 		return col + " = ?", f[i+1:], nil
-	case f[i] == '~' && col == "name": // no kind's name has capitals: lower is a third of the search
+	case f[i] == '~' && col == "name": // no kind's name has capitals, and lower takes longer than the search
 		return d.position + "(name, ?) > 0", strings.ToLower(f[i+1:]), nil
 	case f[i] == '~':
 		return d.position + "(lower(" + col + "), ?) > 0", strings.ToLower(f[i+1:]), nil
