@@ -30,18 +30,12 @@ type controller struct {
 	agents  net.Listener
 	serving *pki.Serving // nil: people's listener speaks plain HTTP
 	ready   func() error // what /readyz asks beside the store; nil for nothing
-	ballast []byte
 }
-
-// ballastSize of memory, which is never touched and so never resident, counts as in
-// use for the garbage collector: it runs when there is as much garbage as memory in
-// use, and a busy controller has little in use and makes much garbage.
-const ballastSize = 32 << 20
 
 // newController opens everything that a controller needs, in the order in which
 // errors help most: folders and addresses before databases.
 func newController(ctx context.Context, cfg serverConfig, log *slog.Logger) (*controller, error) {
-	c := &controller{cfg: cfg, log: log, ballast: make([]byte, ballastSize)}
+	c := &controller{cfg: cfg, log: log}
 	if err := c.open(ctx); err != nil {
 		c.close()
 		return nil, err

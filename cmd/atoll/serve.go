@@ -42,8 +42,8 @@ func (c *controller) run(ctx context.Context) error {
 		ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 	}
-	g.Go(func() error { tuneCollector(work); return nil })
 	g.Go(func() error { return c.control.Run(work) })
+	g.Go(func() error { return paceGC(work) })
 	g.Go(func() error { return ex.Serve(c.agents) })
 	g.Go(func() error { return c.servePeople(api) })
 	g.Go(func() error {
