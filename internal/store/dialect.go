@@ -29,12 +29,11 @@ import (
 
 // dialect is all that differs between SQLite and PostgreSQL.
 type dialect struct {
-	sqlite        bool
-	goose         goose.Dialect
-	viewIsolation sql.IsolationLevel
-	position      string   // function that finds a part of a text, faster than LIKE does
-	bound         sync.Map // query with ? to query with $1, …
-	shapes        sync.Map // form of a statement of the hot path to its text or *rowsStatement
+	sqlite   bool
+	goose    goose.Dialect
+	position string   // function that finds a part of a text, faster than LIKE does
+	bound    sync.Map // query with ? to query with $1, …
+	shapes   sync.Map // form of a statement of the hot path to its text or *rowsStatement
 }
 
 func (db *DB) connect(ctx context.Context, dsn string) error {
@@ -77,7 +76,7 @@ func (db *DB) connectSQLite(ctx context.Context, file string) error {
 }
 
 func (db *DB) connectPostgres(ctx context.Context, dsn string) error {
-	db.d = &dialect{goose: goose.DialectPostgres, viewIsolation: sql.LevelRepeatableRead, position: "strpos"}
+	db.d = &dialect{goose: goose.DialectPostgres, position: "strpos"}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return err

@@ -69,9 +69,7 @@ func (tx *Tx) InsertJobs(list []*cloud.Job) error {
 		args = appendNewJob(args, j)
 	}
 	if !tx.d.sqlite {
-		query, args := insertPG.bind(tx.d, args)
-		_, err := tx.exec(query, args...)
-		return err
+		return tx.insertPG(list, args)
 	}
 	shape, args := insertShape(args)
 	st, ok := tx.d.shapes.Load(shape)

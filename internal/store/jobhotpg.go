@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"atoll/internal/cloud"
@@ -99,6 +100,15 @@ func every[T any](values []any, n int) []T {
 
 var insertPG = &columnSet{jobs.cols, "INSERT INTO jobs (" + jobs.columns() + ") SELECT " + jobs.columns() + " FROM %s AS new"}
 
+func (tx *Tx) insertPG(list []*cloud.Job, values []any) error {
+	query, args := insertPG.bind(tx.d, values)
+	if slices.ContainsFunc(list, func(j *cloud.Job) bool { return j.OperationID != "" || j.Key != "" }) {
+		_, err := tx.exec(query, args...) // callers want to know what is taken
+		return err
+	}
+	return tx.later(query, args...)
+}
+
 // The changes find their rows by id alone: a state that is an expression keeps the
 // planner from the indexes of queued and of held jobs, of which it knows too little
 // while they fill and empty within seconds.
@@ -142,8 +152,7 @@ func (tx *Tx) ackPG(refs []JobRef, at cloud.Time) error {
 		rows = append(rows, string(r.ID), r.Token, int64(at))
 	}
 	query, args := ackPG.bind(tx.d, rows)
-	_, err := tx.exec(query, args...)
-	return err
+	return tx.later(query, args...)
 }
 
 var finishPG = &columnSet{[]string{
