@@ -18,12 +18,13 @@ type retentionConfig struct {
 	Operations keep `yaml:"operations"`
 	Events     keep `yaml:"events"`
 	Usage      keep `yaml:"usage"`
+	Deleted    keep `yaml:"deleted"`
 }
 
 func (r retentionConfig) control() control.Retention {
 	return control.Retention{
 		Jobs: time.Duration(r.Jobs), FailedJobs: time.Duration(r.FailedJobs), Successes: time.Duration(r.Successes), Output: time.Duration(r.Output),
-		Operations: time.Duration(r.Operations), Events: time.Duration(r.Events), Usage: time.Duration(r.Usage),
+		Operations: time.Duration(r.Operations), Events: time.Duration(r.Events), Usage: time.Duration(r.Usage), Deleted: time.Duration(r.Deleted),
 	}
 }
 

@@ -21,8 +21,9 @@ func TestRetentionOfTheConfiguration(t *testing.T) {
 	}
 	const day = 24 * time.Hour
 	for text, want := range map[string]control.Retention{
-		"":                      {},
-		"retention: {jobs: 2d}": {Jobs: 2 * day},
+		"":                          {},
+		"retention: {jobs: 2d}":     {Jobs: 2 * day},
+		"retention: {deleted: 10d}": {Deleted: 10 * day},
 		"retention: {events: 400d, operations: 36h, output: forever}": {Events: 400 * day, Operations: 36 * time.Hour, Output: control.Forever},
 		"retention: {failed-jobs: 90d, successes: 10m}":               {FailedJobs: 90 * day, Successes: 10 * time.Minute},
 	} {
