@@ -32,6 +32,8 @@ type (
 	JoinTokenID   string
 	SessionID     string
 	ControllerID  string
+	ProjectID     string
+	BundleID      string
 )
 
 // NewID returns a fresh UUIDv7: ids of one process sort by time of creation.
