@@ -74,12 +74,6 @@ const (
 	VerbHealth DeploymentVerb = "health"
 )
 
-// Link is where a deployment is reached. A blank name is shown as its URL.
-type Link struct {
-	Name string `json:"name"`
-	URL  string `json:"url"`
-}
-
 // Deployment is one running copy of a project's product.
 type Deployment struct {
 	ID          DeploymentID
@@ -193,8 +187,9 @@ func DeploymentName(text string) (string, error) {
 	return name, nil
 }
 
-// CheckReason is what a check's exit code says of a deployment; "" is that all is well.
-func CheckReason(exit int64) DeploymentReason {
+// CheckReason is what the exit code of the script check says of a deployment; "" is
+// that all is well. One that a signal or the time limit ended is as any other.
+func CheckReason(exit int) DeploymentReason {
 	switch exit {
 	case 0:
 		return ""

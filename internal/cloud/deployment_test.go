@@ -59,7 +59,7 @@ func TestDeploymentName(t *testing.T) {
 func TestDeploymentChecked(t *testing.T) {
 	for _, tt := range []struct {
 		from cloud.DeploymentState
-		exit int64
+		exit int
 		to   cloud.DeploymentState
 		why  cloud.DeploymentReason
 	}{

@@ -78,6 +78,7 @@ type Job struct {
 	ID           JobID
 	AccountID    AccountID
 	CloudspaceID CloudspaceID
+	ProjectID    ProjectID
 	State        JobState
 	Action       string
 	ScriptID     ScriptID // with ActionScript: the version to run

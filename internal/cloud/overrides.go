@@ -5,15 +5,6 @@ import (
 	"strings"
 )
 
-// KeyValue is one value of a configuration that a control script gets.
-type KeyValue struct {
-	Key   string `json:"key"` // dotted
-	Value string `json:"value"`
-	// Secret values are sealed in the store, and never shown, logged, or given to a
-	// script in its arguments where another way exists.
-	Secret bool `json:"secret,omitempty"`
-}
-
 // Override is one difference from a project's default configuration: a value that
 // is added or replaced, or a default that is deleted.
 type Override struct {

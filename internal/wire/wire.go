@@ -5,6 +5,7 @@
 // work; a field is never given another meaning. History:
 //
 //	1  (2026-11) exchange, join, renew, scripts, blobs, streams
+//	2  (2026-11) control scripts: the action control.run, bundles
 package wire
 
 import (
@@ -15,7 +16,7 @@ import (
 )
 
 // Version is the newest line of the history above.
-const Version = 1
+const Version = 2
 
 // The paths of the agents' listener.
 const (
@@ -23,6 +24,7 @@ const (
 	PathJoin     = "/agent/v1/join"     // no client certificate; a join token
 	PathRenew    = "/agent/v1/renew"    // a new certificate for a new key
 	PathScript   = "/agent/v1/scripts/" // + id: the script's bytes
+	PathBundle   = "/agent/v1/bundles/" // + id: the archive with a project's control scripts
 	PathImage    = "/agent/v1/images/"  // + sha256: the image's bytes
 	PathStream   = "/agent/v1/streams/" // + id: WebSocket that the agent opens on request
 )
