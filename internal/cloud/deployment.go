@@ -187,6 +187,22 @@ func DeploymentName(text string) (string, error) {
 	return name, nil
 }
 
+// OctopodStatus is the deployment's state in the words that Octopod has for it, which
+// its scripts and clients know (docs/octopod.md).
+func OctopodStatus(d *Deployment) string {
+	switch {
+	case d.Reason == ReasonCleanupFailed:
+		return "CleanupFailed"
+	case d.State == DeploymentDeletePending:
+		return "ArchivePending"
+	case d.State != DeploymentFailure:
+		return string(d.State)
+	case d.Reason == ReasonTagMismatch || d.Reason == ReasonPartial:
+		return string(d.Reason)
+	}
+	return string(ReasonGeneric)
+}
+
 // CheckReason is what the exit code of the script check says of a deployment; "" is
 // that all is well. One that a signal or the time limit ended is as any other.
 func CheckReason(exit int) DeploymentReason {

@@ -6,6 +6,8 @@ ALTER TABLE operations ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 
+INSERT INTO counters (name, value) VALUES ('project', 0);
+
 CREATE TABLE projects (
 	id TEXT PRIMARY KEY,
 	account_id TEXT NOT NULL REFERENCES accounts (id),
@@ -13,7 +15,9 @@ CREATE TABLE projects (
 	description TEXT NOT NULL,
 	base_domain TEXT NOT NULL,
 	namespace TEXT NOT NULL,
+	folder TEXT NOT NULL,
 	bundle_id TEXT NOT NULL,
+	user_id BIGINT NOT NULL UNIQUE,
 	role TEXT NOT NULL,
 	labels TEXT NOT NULL,
 	script_timeout BIGINT NOT NULL,
