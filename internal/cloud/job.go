@@ -71,6 +71,7 @@ const (
 	MaxJobArgs        = 64 << 10 // of what people ask for
 	MaxStepArgs       = 1 << 20  // of an operation's step: a machine's user data, the ports of a network; of a control script
 	MaxInlineResult   = 4 << 10
+	MaxActionResult   = 2 << 20  // of a built-in action: what a control script answers, as JSON
 	MaxJobOutput      = 64 << 20 // bytes of output kept; more is counted and dropped
 	DefaultJobTimeout = 10 * time.Minute
 	MaxJobTimeout     = 7 * 24 * time.Hour
