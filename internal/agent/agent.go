@@ -57,6 +57,7 @@ type Config struct {
 func DefaultQueues() map[string]int {
 	return map[string]int{
 		cloud.QueueDefault: 2, cloud.QueueHypervisor: 1, cloud.QueueIO: 1, cloud.QueueProcess: 5, anyQueue: 1,
+		cloud.QueueControl: 5, cloud.QueueAsk: 5, cloud.QueueCheck: 10,
 	}
 }
 

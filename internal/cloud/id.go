@@ -34,6 +34,8 @@ type (
 	ControllerID  string
 	ProjectID     string
 	BundleID      string
+	DeploymentID  string
+	ActionID      string
 )
 
 // NewID returns a fresh UUIDv7: ids of one process sort by time of creation.
@@ -123,6 +125,8 @@ const (
 	KindEvent          Kind = "event"
 	KindLeftover       Kind = "leftover"
 	KindQuota          Kind = "quota"
+	KindProject        Kind = "project"
+	KindDeployment     Kind = "deployment"
 )
 
 // Meta is what every stored object has.

@@ -78,7 +78,7 @@ func (tx *Tx) InsertJobs(list []*cloud.Job) error {
 			j.MaxAttempts, j.Attempt, j.Idempotent, j.RunAs, string(j.Retention), string(j.SubjectKind), j.SubjectID,
 			string(j.OperationID), j.Step, string(j.ScheduleID), j.CreatedBy, j.Lane, string(j.NodeID),
 			j.Token, false, int64(0), "", "", int64(0), int64(0), "", "", false,
-			int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0))
+			int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0), string(j.ProjectID))
 	}
 	shape, args := insertShape(args)
 	st, ok := tx.d.inserts.Load(shape)

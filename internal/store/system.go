@@ -166,6 +166,7 @@ func (tx *Tx) StuckObjects() ([]Stuck, error) {
 		{cloud.KindPortForward, "port_forwards", []any{"creating", "deleting"}},
 		{cloud.KindCloudspace, "cloudspaces", []any{"deleting"}},
 		{cloud.KindImage, "images", []any{"creating"}},
+		{cloud.KindDeployment, "deployments", []any{"CreatePending", "UpdatePending", "DeletePending"}},
 	} {
 		err := tx.query(func(scan func(...any) error) error {
 			s := Stuck{Kind: k.kind}

@@ -28,9 +28,9 @@ type table[T any] struct {
 	// few are the filters that leave few of very many rows, with the condition of
 	// the partial index that has those rows: it is used only if a query says it.
 	few map[string]string
-	// account, cloudspace and machine are the columns of the visibility
+	// account, cloudspace, machine and project are the columns of the visibility
 	// predicate; "" where the kind has none.
-	account, cloudspace, machine string
+	account, cloudspace, machine, project string
 }
 
 var metaCols = []string{"created_at", "updated_at", "deleted_at", "version"}
