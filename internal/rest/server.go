@@ -141,7 +141,7 @@ func (s *Server) register() {
 	for _, add := range []func(){
 		s.registerSessions, s.registerMe, s.registerAccounts, s.registerUsers, s.registerServiceAccounts,
 		s.registerMemberships, s.registerTokens, s.registerSSHKeys, s.registerQuotas,
-		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages,
+		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages, s.registerBundles,
 		s.registerCloudspaces, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
 		s.registerScripts, s.registerJobs, s.registerRuns, s.registerSchedules,
 		s.registerOperations, s.registerEvents, s.registerLeftovers,
