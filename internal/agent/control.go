@@ -211,8 +211,10 @@ func (c *controlJob) command(folder, file string) sal.Command {
 	}
 	own := map[string]bool{"PATH": true, "HOME": true}
 	for _, kv := range []cloud.KeyValue{
-		{Key: "PATH", Value: folder + ":" + sal.SearchPath}, {Key: "PROJECT_NAME", Value: r.ProjectName},
-		{Key: "BASE_DOMAIN", Value: r.BaseDomain}, {Key: "NAMESPACE", Value: r.Namespace},
+		{Key: "PATH", Value: folder + ":" + sal.SearchPath},
+		{Key: "PROJECT_NAME", Value: r.ProjectName},
+		{Key: "BASE_DOMAIN", Value: r.BaseDomain},
+		{Key: "NAMESPACE", Value: r.Namespace},
 	} {
 		cmd.Env = append(cmd.Env, kv.Key+"="+kv.Value)
 		own[kv.Key] = true

@@ -39,7 +39,7 @@ type group struct {
 	oom     int   // memory.events or memory.oom_control, or -1
 	usage   int   // memory in use, or -1
 	uses    int
-	adopt   bool // the cgroups may be there already: a service, which outlives the agent
+	adopt   bool        // the cgroups may be there already: a service, which outlives the agent
 	private string      // the folder that root's commands run in; "" while none is made
 	spoilt  atomic.Bool // not for another command
 }

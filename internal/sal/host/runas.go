@@ -30,8 +30,8 @@ type childSpec struct {
 	Show []string `json:"show"` // folders to show to read, also below those
 	// Files go to sal.FilesDir.
 	Files map[string][]byte `json:"files"`
-	Argv []string `json:"argv"`
-	Env  []string `json:"env"`
+	Argv  []string          `json:"argv"`
+	Env   []string          `json:"env"`
 }
 
 // childError is why the step did not get to the command.
