@@ -117,11 +117,14 @@ func (c *Control) lateCheck(tx *store.Tx, d *cloud.Deployment, j *cloud.Job, now
 // checked takes the end of a check. It is called in the transaction that ends the
 // job, together with others: a deployment that is changed at the same moment keeps
 // what it has, and the next check sees it.
-func (c *Control) checked(tx *store.Tx, j *cloud.Job) error {
+func (c *Control) checked(tx *store.Tx, job cloud.JobID) error {
+	j, err := tx.Job(job)
+	if err != nil {
+		return err
+	}
 	var problem string
 	var res *wire.ControlResult
 	if j.State == cloud.JobSucceeded {
-		var err error
 		if res, err = scriptResult(j); err != nil {
 			problem = cloud.UserMessage(err)
 		}
