@@ -151,7 +151,7 @@ func (a *Agent) archive(ctx context.Context, name, sum string, fetch func(contex
 	return bundle.Folder(dir)
 }
 
-// fetchArchive is FetchArchive. What is at a URL without a checksum is loaded anew
+// fetchArchive is a FetchArchive. What is at a URL without a checksum is loaded anew
 // each time, for it may be another one.
 func (a *Agent) fetchArchive(ctx context.Context, from, sum string) (string, error) {
 	if sum != "" {

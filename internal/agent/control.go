@@ -28,7 +28,7 @@ type ProcessBundle interface {
 }
 
 // FetchArchive returns the folder of an unpacked archive; url "" is the installation's.
-type FetchArchive func(ctx context.Context, url, sha256 string) (string, error)
+type FetchArchive = func(ctx context.Context, url, sha256 string) (string, error)
 
 // controlJob is a control script that is being run.
 type controlJob struct {

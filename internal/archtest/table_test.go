@@ -59,8 +59,9 @@ var testOnly = []string{
 }
 
 // forTests lists what every test file may import beyond its package's own row, and what stands
-// in that row's rows: the test support, the simulated node, and the volumes that machines need.
-var forTests = append([]string{"internal/sal/sim", "internal/sal/volume"}, testOnly...)
+// in that row's rows: the test support, the simulated node, the processes of a real one, and the
+// volumes that machines need.
+var forTests = append([]string{"internal/sal/sim", "internal/sal/host", "internal/sal/volume"}, testOnly...)
 
 // banned lists imports that are wrong everywhere, with what to use in their place.
 var banned = map[string]string{
