@@ -164,6 +164,9 @@ func runCommand(ctx context.Context, j *Job) (any, error) {
 	return nil, j.exec(ctx, sal.Command{Argv: args.Argv, Env: env, Stdin: []byte(args.Stdin)})
 }
 
+// asRoot reports whether the job's command runs as root.
+func (j *Job) asRoot() bool { return j.RunAs == "" || j.RunAs == cloud.RunAsRoot }
+
 // exec runs a command as the job.
 func (j *Job) exec(ctx context.Context, cmd sal.Command) error {
 	cmd.Name, cmd.RunAs, cmd.Output = string(j.ID), j.RunAs, j.Output(ctx)

@@ -33,8 +33,8 @@ type Config struct {
 	DataDir string
 	// Memory takes the place of DataDir for simulated nodes.
 	Memory *Memory
-	// WorkDir is where each script gets the folder that it runs in: the work
-	// folder of the driver Node.Processes. Default DataDir/work.
+	// WorkDir is where each script of a project gets the folder that it runs in: the
+	// work folder of the driver Node.Processes. Default DataDir/work.
 	WorkDir string
 	Name    string // of the node; it counts when the node joins
 	Node    sal.Node

@@ -69,9 +69,7 @@ func (a *app) bundleCreate() *cobra.Command {
 	f.BoolVar(&process, "process", false, "a deployment is a process on the runner: builtin:process")
 	f.BoolVar(&up.Use, "use", false, "the project uses it from now on")
 	f.BoolVar(&up.Files, "files", false, "FILE holds programs for deployments that are processes (archive=atoll:SHA256), not control scripts")
-	if err := cmd.MarkFlagRequired("project"); err != nil {
-		panic(err) // the flag was just made
-	}
+	must(cmd.MarkFlagRequired("project"))
 	cmd.MarkFlagsMutuallyExclusive("image", "process", "files")
 	return a.mutating(cmd)
 }

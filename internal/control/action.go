@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"io"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
@@ -138,32 +137,4 @@ func (c *Control) Action(ctx context.Context, r *Request, id cloud.ActionID) (*c
 		return r.permit(authz.Read, target{kind: cloud.KindDeployment, name: a.DeploymentName, account: a.AccountID, project: a.ProjectID}, string(id))
 	})
 	return a, err
-}
-
-// ActionLog writes the output of an action's script as JobLog does. NotFound if no
-// script has run in it.
-func (c *Control) ActionLog(ctx context.Context, r *Request, id cloud.ActionID, offset int64, follow bool, w io.Writer) error {
-	a, err := c.Action(ctx, r, id)
-	if err != nil {
-		return err
-	}
-	job := a.JobID
-	if job == "" {
-		err = c.view(ctx, func(tx *store.Tx) error {
-			jobs, err := tx.JobsOf(a.OperationID)
-			for i := range jobs {
-				if jobs[i].Queue == cloud.QueueControl { // of those, one at a time runs
-					job = jobs[i].ID
-				}
-			}
-			return err
-		})
-	}
-	if err == nil && job == "" {
-		err = cloud.Errorf(cloud.NotFound, "no script has run yet in action %s", id)
-	}
-	if err != nil {
-		return err
-	}
-	return c.JobLog(ctx, r, job, offset, follow, w)
 }

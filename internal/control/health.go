@@ -117,11 +117,14 @@ func (c *Control) lateCheck(tx *store.Tx, d *cloud.Deployment, j *cloud.Job, now
 // checked takes the end of a check. It is called in the transaction that ends the
 // job, together with others: a deployment that is changed at the same moment keeps
 // what it has, and the next check sees it.
-func (c *Control) checked(tx *store.Tx, j *cloud.Job) error {
+func (c *Control) checked(tx *store.Tx, job cloud.JobID) error {
+	j, err := tx.Job(job)
+	if err != nil {
+		return err
+	}
 	var problem string
 	var res *wire.ControlResult
 	if j.State == cloud.JobSucceeded {
-		var err error
 		if res, err = scriptResult(j); err != nil {
 			problem = cloud.UserMessage(err)
 		}
@@ -150,8 +153,11 @@ func (c *Control) observeHealth(tx *store.Tx, d *cloud.Deployment, res *wire.Con
 		reason = cloud.ReasonTimeout
 	}
 	from := *d
+	if d.State == cloud.DeploymentFailure && d.Script != string(cloud.ScriptCheck) {
+		return nil // what was asked for is not there, although something may answer
+	}
 	d.State = d.State.Checked(reason)
-	if !checkable(from.State) || d.State == from.State && (d.State == cloud.DeploymentRunning || reason == d.Reason || from.Script != string(cloud.ScriptCheck) && from.Reason != "") {
+	if !checkable(from.State) || d.State == from.State && reason == d.Reason {
 		return nil
 	}
 	now, err := tx.Now()

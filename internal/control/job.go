@@ -115,7 +115,7 @@ func (c *Control) jobsFinished(tx *store.Tx, done []cloud.Job) error {
 			tx.OnCommit(func() { c.ops.Signal(id) })
 		}
 		if strings.HasPrefix(done[i].Key, "check:") && done[i].OperationID == "" {
-			if err := c.checked(tx, &done[i]); err != nil {
+			if err := c.checked(tx, done[i].ID); err != nil {
 				return err
 			}
 		}

@@ -110,6 +110,9 @@ func pickRunner(tx *store.Tx, p *cloud.Project, d *cloud.Deployment, bound bool)
 	if len(nodes) == 0 {
 		return "", cloud.Errorf(cloud.Unavailable, "project %s has no runner: no node is online that has the role %s and the labels %v and is not cordoned", p.Name, p.Role, p.Labels)
 	}
+	if slices.ContainsFunc(nodes, func(n cloud.Node) bool { return !n.Simulated }) { // people want it done for real
+		nodes = slices.DeleteFunc(nodes, func(n cloud.Node) bool { return n.Simulated })
+	}
 	best := slices.MinFunc(nodes, func(a, b cloud.Node) int { return int(load[a.ID] - load[b.ID]) })
 	return best.ID, nil
 }

@@ -141,8 +141,8 @@ func (s *Server) register() {
 	for _, add := range []func(){
 		s.registerSessions, s.registerMe, s.registerAccounts, s.registerUsers, s.registerServiceAccounts,
 		s.registerMemberships, s.registerTokens, s.registerSSHKeys, s.registerQuotas,
-		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages, s.registerBundles,
-		s.registerCloudspaces, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
+		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages,
+		s.registerCloudspaces, s.registerProjects, s.registerBundles, s.registerDeployments, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
 		s.registerScripts, s.registerJobs, s.registerRuns, s.registerSchedules,
 		s.registerOperations, s.registerEvents, s.registerLeftovers,
 	} {

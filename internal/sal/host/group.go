@@ -33,7 +33,7 @@ type group struct {
 	tree    *tree
 	name    string
 	limits  sal.Limits
-	dir     int   // v2: the tracker's folder, for clone3
+	dir     int   // the tracker's folder
 	tasks   []int // v1: "tasks" files; a thread that writes 0 enters
 	events  int   // v2: cgroup.events, or -1
 	oom     int   // memory.events or memory.oom_control, or -1
@@ -80,10 +80,10 @@ func (g *group) make() error {
 		g.tasks = append(g.tasks, fd)
 	}
 	var err error
+	if g.dir, err = unix.Open(g.tracker(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return err
+	}
 	if g.tree.unified {
-		if g.dir, err = unix.Open(g.tracker(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-			return err
-		}
 		if g.events, err = unix.Open(g.tracker()+"/cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func write(file string, n int64) error {
 // mark names the command that will run here.
 func (g *group) mark(command string) {
 	// A kernel without the attribute only costs Remnants the command's name.
-	_ = unix.Setxattr(g.tracker(), jobAttribute, []byte(command), 0)
+	_ = unix.Fsetxattr(g.dir, jobAttribute, []byte(command), 0)
 }
 
 // empty reports whether nothing runs in the group.

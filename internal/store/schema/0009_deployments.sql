@@ -6,8 +6,6 @@ ALTER TABLE operations ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 
-INSERT INTO counters (name, value) VALUES ('project', 0);
-
 CREATE TABLE projects (
 	id TEXT PRIMARY KEY,
 	account_id TEXT NOT NULL REFERENCES accounts (id),
