@@ -54,5 +54,5 @@ func (b Bundles) Upload(ctx context.Context, in BundleUpload, archive io.Reader,
 
 // Use has the project use the version.
 func (b Bundles) Use(ctx context.Context, id string, opts ...Option) (*Result[api.Bundle], error) {
-	return send[api.Bundle](ctx, b.Reader.c, newCall(http.MethodPost, joinPath(b.Reader.path, id)+":use", opts))
+	return send[api.Bundle](ctx, b.Reader.c, newCall(http.MethodPost, joinPath(b.Reader.path, id, "use"), opts))
 }

@@ -38,7 +38,7 @@ func (s *Server) registerBundles() {
 	}
 	add(s, upload, s.bundleUpload)
 	add(s, get(one, "get-bundle", tag, "Show a version of control scripts"), s.bundleGet)
-	add(s, post(one+":use", "use-bundle", tag, "Have the project use this version of its control scripts"), s.bundleUse)
+	add(s, post(one+"/use", "use-bundle", tag, "Have the project use this version of its control scripts"), s.bundleUse)
 }
 
 func (s *Server) bundleList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Bundle], error) {

@@ -243,7 +243,7 @@ func (p *processes) projectFiles() {
 	}
 	cmd := sal.Command{
 		RunAs: p.env.User, Show: []string{shown}, Files: map[string][]byte{"key": []byte("hush\n")},
-		Argv: []string{"sh", "-c", `"$0/tool"; cat "$1/key"; stat -c '%a %u' "$1/key" "$1"; touch "$0/x" 2>/dev/null && echo LEAK; ls "$0/.."`, shown, sal.FilesDir},
+		Argv: []string{"sh", "-c", `"$0/tool"; cat "$1/key"; stat -c '%a %u' "$1/key" "$1"; touch "$0/x" 2>/dev/null && echo LEAK; ls "$0/.." 2>/dev/null; exit 0`, shown, sal.FilesDir},
 	}
 	uid := strings.TrimPrefix(p.env.User, "uid:")
 	want := "tool\nhush\n600 " + uid + "\n700 " + uid + "\n"
