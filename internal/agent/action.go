@@ -28,6 +28,7 @@ func builtin() map[string]action {
 		cloud.ActionNoop:         {run: func(context.Context, *Job) (any, error) { return nil, nil }, quick: true},
 		cloud.ActionCommand:      {run: runCommand},
 		cloud.ActionScript:       {run: runScript},
+		wire.ActionControlRun:    {run: controlRun},
 		wire.ActionHostFacts:     {run: hostFacts},
 		wire.ActionImageEnsure:   {run: imageEnsure},
 		wire.ActionVolumeEnsure:  {run: with(volumes, sal.Volumes.Ensure)},

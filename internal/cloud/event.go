@@ -36,6 +36,7 @@ type Event struct {
 	Address      string // source address
 	AccountID    AccountID
 	CloudspaceID CloudspaceID
+	ProjectID    ProjectID `json:",omitempty"` // left out of the hash of older events
 	SubjectKind  Kind
 	SubjectID    string
 	SubjectName  string

@@ -32,6 +32,10 @@ type (
 	JoinTokenID   string
 	SessionID     string
 	ControllerID  string
+	ProjectID     string
+	BundleID      string
+	DeploymentID  string
+	ActionID      string
 )
 
 // NewID returns a fresh UUIDv7: ids of one process sort by time of creation.
@@ -121,6 +125,9 @@ const (
 	KindEvent          Kind = "event"
 	KindLeftover       Kind = "leftover"
 	KindQuota          Kind = "quota"
+	KindProject        Kind = "project"
+	KindDeployment     Kind = "deployment"
+	KindBundle         Kind = "bundle"
 )
 
 // Meta is what every stored object has.

@@ -13,21 +13,22 @@ const (
 	ResourcePortForwards     Resource = "port_forwards"
 	ResourceRunningVCPUs     Resource = "running_vcpus"
 	ResourceRunningMemoryMiB Resource = "running_memory_mib"
+	ResourceDeployments      Resource = "deployments" // that are not archived
 )
 
 // Resources lists them in the order in which they are shown.
 var Resources = []Resource{
 	ResourceMachines, ResourceVCPUs, ResourceMemoryMiB, ResourceDiskGiB,
-	ResourcePortForwards, ResourceRunningVCPUs, ResourceRunningMemoryMiB,
+	ResourcePortForwards, ResourceRunningVCPUs, ResourceRunningMemoryMiB, ResourceDeployments,
 }
 
 // NoLimit is the limit of a balance without one.
 const NoLimit int64 = -1
 
-// Scope is whose balance it is: an account's, a cloudspace's or a node's
-// (what is placed on it against its capacity).
+// Scope is whose balance it is: an account's, a cloudspace's, a project's or a
+// node's (what is placed on it against its capacity).
 type Scope struct {
-	Kind Kind // account, cloudspace or node
+	Kind Kind // account, cloudspace, project or node
 	ID   string
 }
 
@@ -59,6 +60,10 @@ type Plan struct {
 	Placement []Candidate
 	Quota     []QuotaDelta
 	Steps     []string
+	// Application and Deployment are what would change of a deployment's effective
+	// configuration, secrets masked.
+	Application []ConfigChange
+	Deployment  []ConfigChange
 }
 
 // Candidate is one node of a placement: chosen, or rejected with the reason.

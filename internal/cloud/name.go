@@ -27,6 +27,14 @@ var (
 	}
 )
 
+// deploymentName is what a control script makes host names, releases and
+// namespaces of: a DNS label with a letter first, and short, as prefixes and
+// suffixes are added to it.
+var deploymentName = nameRule{
+	regexp.MustCompile(`^[a-z][a-z0-9-]*[a-z0-9]$`), MaxDeploymentName,
+	"a deployment's name is 2 to 40 of a-z, 0-9 and '-', begins with a letter, and ends with a letter or digit",
+}
+
 // nameRules is the rule table: one row per kind that has a name.
 var nameRules = map[Kind]nameRule{
 	KindLocation:       dnsLabel,
@@ -43,6 +51,8 @@ var nameRules = map[Kind]nameRule{
 	KindDisk:           dotted,
 	KindScript:         dotted,
 	KindSchedule:       dotted,
+	KindProject:        dnsLabel,
+	KindDeployment:     deploymentName,
 }
 
 // ValidateName checks a name against the kind's rule. Names never look like ids.

@@ -29,6 +29,7 @@ type Operation struct {
 	Kind         string // machine.create, machine.start, run, …
 	AccountID    AccountID
 	CloudspaceID CloudspaceID
+	ProjectID    ProjectID
 	SubjectKind  Kind
 	SubjectID    string
 	SubjectName  string

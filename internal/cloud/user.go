@@ -6,7 +6,7 @@ import (
 )
 
 // Role names of people. Installation roles are on the user; the others are on
-// an account, cloudspace or machine and are inherited downwards.
+// an account, cloudspace, machine or project and are inherited downwards.
 type UserRole string
 
 // The roles of people.
@@ -78,7 +78,7 @@ func ValidatePassword(pw string) error {
 	return nil
 }
 
-// Membership gives a user a role on one account, cloudspace or machine.
+// Membership gives a user a role on one account, cloudspace, machine or project.
 type Membership struct {
 	ID           MembershipID
 	UserID       UserID
@@ -86,6 +86,7 @@ type Membership struct {
 	AccountID    AccountID    // always set: the account that the scope lies in
 	CloudspaceID CloudspaceID // set for a cloudspace or machine
 	MachineID    MachineID    // set for a machine
+	ProjectID    ProjectID    // set for a project
 	Meta
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"atoll/internal/authz"
@@ -66,7 +67,7 @@ func (c *Control) RunJob(ctx context.Context, r *Request, j *cloud.Job, wait fun
 }
 
 func jobTarget(j *cloud.Job) target {
-	t := target{kind: cloud.KindJob, name: string(j.ID), account: j.AccountID, cloudspace: j.CloudspaceID}
+	t := target{kind: cloud.KindJob, name: string(j.ID), account: j.AccountID, cloudspace: j.CloudspaceID, project: j.ProjectID}
 	if j.SubjectKind == cloud.KindMachine {
 		t.machine = cloud.MachineID(j.SubjectID)
 	}
@@ -129,6 +130,11 @@ func (c *Control) jobsFinished(tx *store.Tx, done []cloud.Job) error {
 			}
 			tx.Notify()
 			tx.OnCommit(func() { c.ops.Signal(id) })
+		}
+		if strings.HasPrefix(done[i].Key, "check:") && done[i].OperationID == "" {
+			if err := c.checked(tx, done[i].ID); err != nil {
+				return err
+			}
 		}
 		if done[i].SubjectKind == cloud.KindLeftover {
 			tx.OnCommit(func() { signal(c.cleared) })

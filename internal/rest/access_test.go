@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"atoll/internal/cloud"
 	"atoll/internal/control"
 	"atoll/internal/pki"
+	"atoll/internal/store"
 	"atoll/internal/wire"
 )
 
@@ -58,7 +60,43 @@ func fixture(w *world) map[string]string {
 	w.ok(c.CreateSize(ctx, root, z))
 	ids["location"], ids["size"] = string(l.ID), string(z.ID)
 	peopleFixture(w, ids)
+	deploymentFixture(w, ids)
 	return ids
+}
+
+// deploymentFixture are a project without control scripts, so that none is waited
+// for, and a deployment of it.
+func deploymentFixture(w *world, ids map[string]string) {
+	w.t.Helper()
+	p := w.project(cloud.AccountID(ids["account"]), "shop")
+	ids["project"] = string(p.ID)
+	ctx := w.t.Context()
+	ds, _, err := w.control.Deployments(ctx, w.root, control.Query{})
+	w.ok(err)
+	as, _, err := w.control.Actions(ctx, w.root, control.Query{})
+	w.ok(err)
+	bs, _, err := w.control.Bundles(ctx, w.root, control.Query{})
+	w.ok(err)
+	ids["deployment"], ids["action"], ids["bundle"] = string(ds[0].ID), string(as[0].ID), string(bs[0].ID)
+}
+
+// project is a project with a deployment, its log, and a version of control scripts
+// that it does not use.
+func (w *world) project(account cloud.AccountID, name string) *cloud.Project {
+	w.t.Helper()
+	ctx := w.t.Context()
+	domain := "staging.example.com"
+	p, err := w.control.CreateProject(ctx, w.root, string(account), control.ProjectChange{Name: &name, BaseDomain: &domain})
+	w.ok(err)
+	d := &cloud.Deployment{ID: cloud.NewID[cloud.DeploymentID](), AccountID: p.AccountID, ProjectID: p.ID, Name: "main", State: cloud.DeploymentRunning}
+	a := &cloud.Action{
+		ID: cloud.NewID[cloud.ActionID](), AccountID: p.AccountID, ProjectID: p.ID, DeploymentID: d.ID, DeploymentName: d.Name,
+		Verb: cloud.VerbCreate, Outcome: cloud.ActionSucceeded,
+	}
+	w.ok(w.control.DB.Update(ctx, func(tx *store.Tx) error { return errors.Join(tx.CreateDeployment(d), tx.CreateAction(a)) }))
+	_, err = w.control.CreateBundle(ctx, w.root, control.NewBundle{Project: control.ProjectRef{Project: string(p.ID)}, Kind: cloud.BundleProcess}, nil)
+	w.ok(err)
+	return p
 }
 
 func peopleFixture(w *world, ids map[string]string) {
@@ -189,7 +227,22 @@ var accesses = map[string]access{
 	"start-machine":  {may: member, allowed: 409}, "stop-machine": {may: member, allowed: 409}, "reboot-machine": {may: member, allowed: 409},
 	"delete-machine": {may: member, query: "force=true"},
 	"open-console":   {may: member, allowed: 409},
-	"get-disk":       {may: reader}, "get-port-forward": {may: reader},
+	"list-projects":  {may: anyone}, "list-deployments": {may: anyone}, "list-actions": {may: anyone},
+	"get-project": {may: reader}, "get-project-defaults": {may: reader, body: `{}`, allowed: 409}, "get-deployment": {may: reader}, "get-action": {may: reader},
+	"list-bundles": {may: anyone}, "get-bundle": {may: reader}, "use-bundle": {may: member},
+	"create-bundle":     {may: member, body: `{"project":"{project}","kind":"builtin:process"}`},
+	"upload-bundle":     {may: member, query: "project={project}", body: "x"},
+	"get-project-quota": {may: reader}, "list-project-ledger": {may: reader},
+	"get-project-usage":  {may: reader, query: "from=2026-01-01T00:00:00Z"},
+	"set-project-quota":  {may: member, body: `{"limits":{"deployments":8}}`},
+	"create-project":     {may: member, body: `{"account":"{account}","name":"x","base_domain":"example.com"}`},
+	"update-project":     {may: member, body: `{"description":"x"}`},
+	"delete-project":     {may: member, allowed: 409},
+	"create-deployment":  {may: member, body: `{"project":"{project}","name":"feature"}`, allowed: 409},
+	"update-deployment":  {may: member, body: `{"comment":"x"}`},
+	"archive-deployment": {may: member}, "restore-deployment": {may: member, allowed: 409},
+	"cleanup-deployment": {may: member, allowed: 409}, "delete-deployment": {may: member},
+	"get-disk": {may: reader}, "get-port-forward": {may: reader},
 	"create-port-forward": {may: member, body: `{"machine":"{machine}","public_port":2223,"port":80}`},
 	"delete-port-forward": {may: member},
 
@@ -346,7 +399,7 @@ func askFor(w *world, op *huma.Operation, a access, ids map[string]string, token
 		}
 		return s
 	}
-	path := fill(op.Path) + "?" + a.query
+	path := fill(op.Path) + "?" + fill(a.query)
 	if slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "dry_run" }) {
 		path += "&dry_run=true"
 	}

@@ -13,22 +13,22 @@ var events = table[cloud.Event]{
 	kind: cloud.KindEvent, name: "events",
 	cols: []string{
 		"id", "seq", "at", "class", "actor", "actor_name", "credential", "request_id", "address", "account_id", "cloudspace_id",
-		"subject_kind", "subject_id", "subject_name", "action", "outcome", "message", "difference", "prev_hash", "hash",
+		"subject_kind", "subject_id", "subject_name", "action", "outcome", "message", "difference", "prev_hash", "hash", "project_id",
 	},
 	ptrs: func(v *cloud.Event) []any {
 		return []any{
 			&v.ID, &v.Seq, &v.At, &v.Class, &v.Actor, &v.ActorName, &v.Credential, &v.RequestID, &v.Address, &v.AccountID, &v.CloudspaceID,
 			&v.SubjectKind, &v.SubjectID, &v.SubjectName, &v.Action, &v.Outcome, &v.Message,
 			rawJSON{&v.Difference},
-			&v.PrevHash, &v.Hash,
+			&v.PrevHash, &v.Hash, &v.ProjectID,
 		}
 	},
 	sorts: map[string]string{"seq": "seq"},
 	filters: map[string]string{
 		"class": "class", "actor": "actor", "action": "action", "outcome": "outcome", "kind": "subject_kind",
-		"subject": "subject_id", "account": "account_id", "cloudspace": "cloudspace_id",
+		"subject": "subject_id", "account": "account_id", "cloudspace": "cloudspace_id", "project": "project_id",
 	},
-	account: "account_id", cloudspace: "cloudspace_id", machine: "subject_id",
+	account: "account_id", cloudspace: "cloudspace_id", machine: "subject_id", project: "project_id",
 }
 
 // AddEvent writes an event without a number; NumberEvents gives it one.

@@ -13,7 +13,7 @@ var jobs = table[cloud.Job]{
 		"target_location", "queue", "priority", "key", "timeout_ms", "max_attempts", "attempt", "idempotent", "run_as",
 		"retention", "subject_kind", "subject_id", "operation_id", "step", "schedule_id", "created_by", "lane", "node_id",
 		"token", "cancel_asked", "exit_code", "result", "output", "output_bytes", "segments", "stats", "error", "simulated",
-		"created_at", "leased_at", "started_at", "finished_at",
+		"created_at", "leased_at", "started_at", "finished_at", "project_id",
 	},
 	ptrs: func(v *cloud.Job) []any {
 		return []any{
@@ -27,12 +27,12 @@ var jobs = table[cloud.Job]{
 			&v.Output, &v.OutputBytes, &v.Segments,
 			rawJSON{&v.Stats},
 			&v.Error, &v.Simulated,
-			&v.CreatedAt, &v.LeasedAt, &v.StartedAt, &v.FinishedAt,
+			&v.CreatedAt, &v.LeasedAt, &v.StartedAt, &v.FinishedAt, &v.ProjectID,
 		}
 	},
 	filters: map[string]string{
 		"state": "state", "action": "action", "key": "key", "node": "node_id", "target": "target_node", "queue": "queue",
-		"subject": "subject_id", "operation": "operation_id", "schedule": "schedule_id", "account": "account_id",
+		"subject": "subject_id", "operation": "operation_id", "schedule": "schedule_id", "account": "account_id", "project": "project_id",
 	},
 	few: map[string]string{
 		"state=queued":  "state = 'queued'",
@@ -42,7 +42,7 @@ var jobs = table[cloud.Job]{
 	inOrder: map[string]string{
 		"state=failed": unsuccessful, "state=timed_out": unsuccessful, "state=canceled": unsuccessful, "state=lost": unsuccessful,
 	},
-	account: "account_id", cloudspace: "cloudspace_id", machine: "subject_id",
+	account: "account_id", cloudspace: "cloudspace_id", machine: "subject_id", project: "project_id",
 }
 
 // unsuccessful is the condition of the index jobs_unsuccessful.

@@ -90,7 +90,7 @@ func appendNewJob(args []any, j *cloud.Job) []any {
 		j.MaxAttempts, j.Attempt, j.Idempotent, j.RunAs, string(j.Retention), string(j.SubjectKind), j.SubjectID,
 		string(j.OperationID), j.Step, string(j.ScheduleID), j.CreatedBy, j.Lane, string(j.NodeID),
 		j.Token, false, int64(0), "", "", int64(0), int64(0), "", "", false,
-		int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0))
+		int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0), string(j.ProjectID))
 }
 
 // insertShape returns a row of VALUES in which the columns that are empty in all

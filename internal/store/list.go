@@ -33,6 +33,7 @@ type Visibility struct {
 	Accounts    []cloud.AccountID
 	Cloudspaces []cloud.CloudspaceID
 	Machines    []cloud.MachineID
+	Projects    []cloud.ProjectID
 	// Shared shows rows that belong to no account, such as the installation's images.
 	Shared bool
 }
@@ -164,6 +165,9 @@ func (t *table[T]) visible(v Visibility) (string, []any) {
 	}
 	if t.machine != "" {
 		ors, args = orIn(ors, args, t.machine, v.Machines)
+	}
+	if t.project != "" {
+		ors, args = orIn(ors, args, t.project, v.Projects)
 	}
 	if len(ors) == 0 {
 		return "1 = 0", nil

@@ -6,17 +6,18 @@ import (
 
 var memberships = table[cloud.Membership]{
 	kind: cloud.KindMembership, name: "memberships",
-	cols: append([]string{"id", "user_id", "role", "account_id", "cloudspace_id", "machine_id"}, metaCols...),
+	cols: append([]string{"id", "user_id", "role", "account_id", "cloudspace_id", "machine_id", "project_id"}, metaCols...),
 	ptrs: func(v *cloud.Membership) []any {
 		return append([]any{
-			&v.ID, &v.UserID, &v.Role, &v.AccountID, &v.CloudspaceID, &v.MachineID,
+			&v.ID, &v.UserID, &v.Role, &v.AccountID, &v.CloudspaceID, &v.MachineID, &v.ProjectID,
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:       func(v *cloud.Membership) *cloud.Meta { return &v.Meta },
-	filters:    map[string]string{"user": "user_id", "role": "role", "account": "account_id", "cloudspace": "cloudspace_id", "machine": "machine_id"},
+	filters:    map[string]string{"user": "user_id", "role": "role", "account": "account_id", "cloudspace": "cloudspace_id", "machine": "machine_id", "project": "project_id"},
 	account:    "account_id",
 	cloudspace: "cloudspace_id",
 	machine:    "machine_id",
+	project:    "project_id",
 }
 
 // CreateMembership writes a new membership.
@@ -52,6 +53,11 @@ func (tx *Tx) DeleteMembershipsUnder(cloudspace cloud.CloudspaceID, machine clou
 	}
 	_, err = tx.exec("UPDATE memberships SET deleted_at = ? WHERE cloudspace_id = ? AND deleted_at = 0", now, cloudspace)
 	return err
+}
+
+// DeleteMembershipsOnProject ends the memberships on a project that is deleted.
+func (tx *Tx) DeleteMembershipsOnProject(id cloud.ProjectID) error {
+	return memberships.deleteAll(tx, "project_id = ?", id)
 }
 
 // DeleteMembershipsOf ends the memberships of a user that is deleted.

@@ -8,7 +8,7 @@ import (
 
 var operations = table[cloud.Operation]{
 	kind: cloud.KindOperation, name: "operations",
-	cols: append([]string{"id", "kind", "account_id", "cloudspace_id", "subject_kind", "subject_id", "subject_name", "state", "step", "step_name", "attempt", "steps", "progress", "message", "input", "data", "error", "error_kind", "cancel_asked", "retry_of", "created_by", "request_id", "owner", "epoch", "lease_until", "deadline", "wake_at", "finished_at"}, metaCols...),
+	cols: append([]string{"id", "kind", "account_id", "cloudspace_id", "subject_kind", "subject_id", "subject_name", "state", "step", "step_name", "attempt", "steps", "progress", "message", "input", "data", "error", "error_kind", "cancel_asked", "retry_of", "created_by", "request_id", "owner", "epoch", "lease_until", "deadline", "wake_at", "finished_at", "project_id"}, metaCols...),
 	ptrs: func(v *cloud.Operation) []any {
 		return append([]any{
 			&v.ID, &v.Kind, &v.AccountID, &v.CloudspaceID, &v.SubjectKind, &v.SubjectID, &v.SubjectName,
@@ -16,14 +16,15 @@ var operations = table[cloud.Operation]{
 			rawJSON{&v.Input},
 			rawJSON{&v.Data},
 			&v.Error, &v.ErrorKind, &v.CancelAsked, &v.RetryOf, &v.CreatedBy, &v.RequestID,
-			&v.Owner, &v.Epoch, &v.LeaseUntil, &v.Deadline, &v.WakeAt, &v.FinishedAt,
+			&v.Owner, &v.Epoch, &v.LeaseUntil, &v.Deadline, &v.WakeAt, &v.FinishedAt, &v.ProjectID,
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:       func(v *cloud.Operation) *cloud.Meta { return &v.Meta },
-	filters:    map[string]string{"kind": "kind", "state": "state", "account": "account_id", "cloudspace": "cloudspace_id", "subject": "subject_id"},
+	filters:    map[string]string{"kind": "kind", "state": "state", "account": "account_id", "cloudspace": "cloudspace_id", "project": "project_id", "subject": "subject_id"},
 	account:    "account_id",
 	cloudspace: "cloudspace_id",
 	machine:    "subject_id",
+	project:    "project_id",
 }
 
 // CreateOperation writes a new operation.

@@ -31,9 +31,9 @@ type table[T any] struct {
 	// inOrder are the filters whose rows a partial index has in the order of id,
 	// with its condition.
 	inOrder map[string]string
-	// account, cloudspace and machine are the columns of the visibility
+	// account, cloudspace, machine and project are the columns of the visibility
 	// predicate; "" where the kind has none.
-	account, cloudspace, machine string
+	account, cloudspace, machine, project string
 }
 
 var metaCols = []string{"created_at", "updated_at", "deleted_at", "version"}

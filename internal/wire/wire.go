@@ -6,6 +6,7 @@
 // work; a field is never given another meaning. History:
 //
 //	1  (2026-11) exchange, join, renew, scripts, blobs, streams
+//	2  (2026-11) control scripts: the action control.run, bundles
 package wire
 
 import (
@@ -16,7 +17,7 @@ import (
 )
 
 // Version is the newest line of the history above.
-const Version = 1
+const Version = 2
 
 // The paths of the agents' listener.
 const (
@@ -24,6 +25,7 @@ const (
 	PathJoin     = "/agent/v1/join"     // no client certificate; a join token
 	PathRenew    = "/agent/v1/renew"    // a new certificate for a new key
 	PathScript   = "/agent/v1/scripts/" // + id: the script's bytes
+	PathBundle   = "/agent/v1/bundles/" // + sha256: an archive of control scripts or programs
 	PathImage    = "/agent/v1/images/"  // + sha256: the image's bytes
 	PathStream   = "/agent/v1/streams/" // + id: WebSocket that the agent opens on request
 )
@@ -72,7 +74,7 @@ type Result struct {
 	JobRef
 	State       cloud.JobState  `json:"state"` // succeeded, failed, timed_out, canceled or lost
 	ExitCode    int64           `json:"exit_code,omitempty"`
-	Result      json.RawMessage `json:"result,omitempty"` // at most cloud.MaxInlineResult
+	Result      json.RawMessage `json:"result,omitempty"` // at most cloud.MaxInlineResult, of a built-in action cloud.MaxActionResult
 	Output      string          `json:"output,omitempty"` // the last part, at most cloud.MaxInlineResult
 	OutputBytes int64           `json:"output_bytes,omitempty"`
 	Error       string          `json:"error,omitempty"`

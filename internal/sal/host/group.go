@@ -40,6 +40,7 @@ type group struct {
 	oom     int         // memory.events or memory.oom_control, or -1
 	usage   int         // memory in use, or -1
 	uses    int
+	adopt   bool        // the cgroups may be there already: a service, which outlives the agent
 	private string      // the folder that root's commands run in; "" while none is made
 	spoilt  atomic.Bool // not for another command
 }
@@ -51,7 +52,12 @@ func (g *group) folder(dir string) string { return filepath.Join(dir, g.name) }
 func (g *group) tracker() string { return g.folder(g.tree.dirs[0]) }
 
 func newGroup(t *tree, name string, limits sal.Limits) (*group, error) {
-	g := &group{tree: t, name: name, limits: limits, dir: -1, events: -1, oom: -1, usage: -1}
+	return openGroup(&group{tree: t, name: name, limits: limits})
+}
+
+// openGroup makes a group's cgroups and opens their files.
+func openGroup(g *group) (*group, error) {
+	g.dir, g.events, g.oom, g.usage = -1, -1, -1, -1
 	if err := g.make(); err != nil {
 		g.close()
 		removeSoon(g.remove)
@@ -62,7 +68,7 @@ func newGroup(t *tree, name string, limits sal.Limits) (*group, error) {
 
 func (g *group) make() error {
 	for _, dir := range g.tree.dirs {
-		if err := os.Mkdir(g.folder(dir), 0o755); err != nil {
+		if err := os.Mkdir(g.folder(dir), 0o755); err != nil && !(g.adopt && errors.Is(err, os.ErrExist)) {
 			return err
 		}
 	}
@@ -192,14 +198,14 @@ func killFolder(tracker, pidsDir string) {
 		if err != nil || len(pids) == 0 {
 			return true
 		}
-		killProcesses(tracker, pids)
+		signalProcesses(tracker, pids, unix.SIGKILL)
 		return false
 	})
 }
 
-// killProcesses kills those of pids that are still in the cgroup: a process
-// number that was used again in between belongs to somebody else.
-func killProcesses(tracker string, pids []int) {
+// signalProcesses sends a signal to those of pids that are still in the cgroup: a
+// process number that was used again in between belongs to somebody else.
+func signalProcesses(tracker string, pids []int, signal unix.Signal) {
 	fds := map[int]int{}
 	for _, pid := range pids {
 		if fd, err := unix.PidfdOpen(pid, 0); err == nil {
@@ -210,7 +216,7 @@ func killProcesses(tracker string, pids []int) {
 	still, _ := processesIn(tracker)
 	for _, pid := range still {
 		if fd, ok := fds[pid]; ok {
-			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			_ = unix.PidfdSendSignal(fd, signal, nil, 0)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 )
 
 // processes implements sal.Processes. It knows the commands of Commands, also
-// as /bin/… and /usr/bin/…, and executes nothing. All else exits with 127:
+// as /bin/… and /usr/bin/…, and a project's control scripts; it executes nothing. All else exits with 127:
 // shells, interpreters and files of scripts too.
 type processes struct{ n *Node }
 
@@ -38,8 +39,9 @@ func (p processes) Run(ctx context.Context, cmd sal.Command) (sal.Exit, error) {
 		return sal.Exit{}, cloud.FieldErrorf("limits", "must not be negative")
 	case !validUser(cmd.RunAs):
 		return sal.Exit{}, cloud.FieldErrorf("run_as", "%q is neither root nor the user id of a project", cmd.RunAs)
-	case cmd.Output == nil:
-		cmd.Output = io.Discard
+	}
+	if cmd.Stdout == nil {
+		cmd.Stdout = cmp.Or(cmd.Output, io.Discard)
 	}
 	n := p.n
 	c, err := n.begin(ctx, ProcessRun, 0)
@@ -87,6 +89,9 @@ func (p processes) run(ctx context.Context, c *call, cmd sal.Command) sal.Exit {
 	args := cmd.Argv[1:]
 	var text string
 	var code int
+	if s, ok := controlScript(name); ok {
+		return p.control(ctx, c, cmd, s)
+	}
 	switch name {
 	case "true":
 	case "false":
@@ -111,7 +116,7 @@ func (p processes) run(ctx context.Context, c *call, cmd sal.Command) sal.Exit {
 	if err := c.wait(ctx, delay); err != nil {
 		return sal.Exit{Code: exitTerminated, Killed: true}
 	}
-	io.WriteString(cmd.Output, text) //nolint:errcheck // as with a real process, whose exit code does not know of its reader
+	io.WriteString(cmd.Stdout, text) //nolint:errcheck // as with a real process, whose exit code does not know of its reader
 	exit := sal.Exit{Code: code}
 	if code == 127 {
 		exit.Detail = "simulated nodes know only " + strings.Join(Commands, ", ")

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"strings"
+
+	"atoll/internal/cloud"
+)
+
+var deployments = table[cloud.Deployment]{
+	kind: cloud.KindDeployment, name: "deployments",
+	cols: append([]string{"id", "account_id", "project_id", "name", "state", "reason", "message", "script", "exit_code", "verb", "operation_id", "waiting_id", "application", "deployment", "effective_application", "effective_deployment", "links", "labels", "owner_id", "owner_name", "comment", "search", "runner_id", "ttl", "expires_at", "warned_at", "deployed_at", "archived_at", "status_at", "checked_at", "check_at", "check_job_id", "check_error"}, metaCols...),
+	ptrs: func(v *cloud.Deployment) []any {
+		search := searchText(v) // written with the row, and of no use to who reads it
+		return append([]any{
+			&v.ID, &v.AccountID, &v.ProjectID, &v.Name, &v.State, &v.Reason, &v.Message, &v.Script, &v.ExitCode, &v.Verb, &v.OperationID, &v.WaitingID,
+			asJSON{&v.Application},
+			asJSON{&v.Deployment},
+			asJSON{&v.EffectiveApplication},
+			asJSON{&v.EffectiveDeployment},
+			asJSON{&v.Links},
+			asJSON{&v.Labels},
+			&v.OwnerID, &v.OwnerName, &v.Comment, &search, &v.RunnerID, &v.TTL, &v.ExpiresAt, &v.WarnedAt, &v.DeployedAt, &v.ArchivedAt,
+			&v.StatusAt, &v.CheckedAt, &v.CheckAt, &v.CheckJobID, &v.CheckError,
+		}, metaPtrs(&v.Meta)...)
+	},
+	meta:    func(v *cloud.Deployment) *cloud.Meta { return &v.Meta },
+	sorts:   map[string]string{"name": "name", "state": "state", "status_at": "status_at"},
+	filters: map[string]string{"name": "name", "state": "state", "account": "account_id", "project": "project_id", "owner": "owner_id", "search": "search"},
+	account: "account_id",
+	project: "project_id",
+}
+
+// searchText is what the filter search~ looks through: no value of a secret.
+func searchText(v *cloud.Deployment) string {
+	var b strings.Builder
+	add := func(texts ...string) {
+		for _, t := range texts {
+			b.WriteString(t)
+			b.WriteByte('\n')
+		}
+	}
+	add(v.Name, v.OwnerName, v.Comment)
+	for k, l := range v.Labels {
+		add(k + "=" + l)
+	}
+	for _, list := range []cloud.Overrides{v.Application, v.Deployment} {
+		for _, o := range list {
+			if o.Secret {
+				o.Value = ""
+			}
+			add(o.Key + "=" + o.Value)
+		}
+	}
+	return strings.ToLower(b.String())
+}
+
+// CreateDeployment writes a new deployment.
+func (tx *Tx) CreateDeployment(v *cloud.Deployment) error { return deployments.insert(tx, v) }
+
+// Deployment returns the deployment unless it is deleted.
+func (tx *Tx) Deployment(id cloud.DeploymentID) (*cloud.Deployment, error) {
+	return deployments.live(tx, id)
+}
+
+// UpdateDeployment writes the deployment back; Conflict if it was changed since it was read.
+func (tx *Tx) UpdateDeployment(v *cloud.Deployment) error { return deployments.update(tx, v) }
+
+// Deployments returns a page of deployments and the cursor of the next one.
+func (tx *Tx) Deployments(q Query) ([]cloud.Deployment, string, error) {
+	return deployments.list(tx, q)
+}
+
+// DeploymentNamed returns the deployment by its name in the project.
+func (tx *Tx) DeploymentNamed(project cloud.ProjectID, name string) (*cloud.Deployment, error) {
+	return deployments.get(tx, name, "project_id = ? AND name = ? AND deleted_at = 0", project, name)
+}
+
+// DeploymentsToCheck returns deployments whose check is due, the longest due first.
+func (tx *Tx) DeploymentsToCheck(now cloud.Time, limit int) ([]cloud.Deployment, error) {
+	return deployments.all(tx, "deleted_at = 0 AND state IN ('Running', 'Failure') AND check_at <= ? ORDER BY check_at, id LIMIT ?", now, limit)
+}
+
+// ArchivedDeployments returns deployments that were archived, the oldest first, after
+// the given one.
+func (tx *Tx) ArchivedDeployments(at cloud.Time, after cloud.DeploymentID, limit int) ([]cloud.Deployment, error) {
+	return deployments.all(tx, "deleted_at = 0 AND state = 'Archived' AND (archived_at, id) > (?, ?) ORDER BY archived_at, id LIMIT ?", at, after, limit)
+}
+
+// ExpiringDeployments returns deployments that are not archived and whose time to
+// live ends before the time; unwarned leaves out those of which it was announced.
+func (tx *Tx) ExpiringDeployments(before cloud.Time, unwarned bool, limit int) ([]cloud.Deployment, error) {
+	return deployments.all(tx, `deleted_at = 0 AND expires_at > 0 AND expires_at <= ? AND state <> 'Archived' AND (warned_at = 0 OR NOT ?)
+		ORDER BY expires_at, id LIMIT ?`, before, unwarned, limit)
+}
+
+// BeginCheck records the check that is under way and when the next one is due.
+// Checks change no version: they must not make a user's update conflict.
+func (tx *Tx) BeginCheck(id cloud.DeploymentID, job cloud.JobID, runner cloud.NodeID, next cloud.Time) error {
+	_, err := tx.exec("UPDATE deployments SET check_job_id = ?, runner_id = ?, check_at = ? WHERE id = ?", job, runner, next, id)
+	return err
+}
+
+// EndCheck records the end of a check, with the error of one that could not be run.
+// Only the one that is under way counts.
+func (tx *Tx) EndCheck(id cloud.DeploymentID, job cloud.JobID, problem string) (bool, error) {
+	now, err := tx.Now()
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.exec("UPDATE deployments SET check_job_id = '', checked_at = ?, check_error = ? WHERE id = ? AND check_job_id = ?", now, problem, id, job)
+	return n == 1, err
+}
+
+// ObserveDeployment writes what a check found, if the deployment still has the state
+// and version that were read, and reports whether it did. It makes no new version.
+func (tx *Tx) ObserveDeployment(d *cloud.Deployment, from cloud.DeploymentState) (bool, error) {
+	n, err := tx.exec(`UPDATE deployments SET state = ?, reason = ?, message = ?, script = ?, exit_code = ?, status_at = ?
+		WHERE id = ? AND state = ? AND version = ?`, d.State, d.Reason, d.Message, d.Script, d.ExitCode, d.StatusAt, d.ID, from, d.Version)
+	return n == 1, err
+}
+
+// MissCheck records why no check could be begun, and when to try again.
+func (tx *Tx) MissCheck(id cloud.DeploymentID, problem string, next cloud.Time) error {
+	_, err := tx.exec("UPDATE deployments SET check_job_id = '', check_error = ?, check_at = ? WHERE id = ?", problem, next, id)
+	return err
+}
+
+// RunnerLoad is how many deployments each node has.
+func (tx *Tx) RunnerLoad(project cloud.ProjectID) (map[cloud.NodeID]int64, error) {
+	out := map[cloud.NodeID]int64{}
+	err := tx.query(func(scan func(...any) error) error {
+		var id cloud.NodeID
+		var n int64
+		err := scan(&id, &n)
+		out[id] = n
+		return err
+	}, "SELECT runner_id, count(*) FROM deployments WHERE project_id = ? AND deleted_at = 0 AND runner_id <> '' GROUP BY runner_id", project)
+	return out, err
+}
+
+// WarnedExpiry records that the end of the deployment's time was announced.
+func (tx *Tx) WarnedExpiry(id cloud.DeploymentID, at cloud.Time) error {
+	_, err := tx.exec("UPDATE deployments SET warned_at = ? WHERE id = ?", at, id)
+	return err
+}
