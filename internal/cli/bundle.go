@@ -82,7 +82,7 @@ func uploadBundle(ctx context.Context, c *client.Client, up client.BundleUpload,
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file; make one with tar -czf scripts.tar.gz -C FOLDER .", file)
+		return nil, fmt.Errorf("make an archive with tar -czf scripts.tar.gz -C FOLDER . first: %s is no regular file", file)
 	}
 	up.Source = filepath.Base(file)
 	return c.Bundles().Upload(ctx, up, f, st.Size(), opts...)
