@@ -83,7 +83,7 @@ func (g grant) reaches(t *thing) bool {
 	case g.account != t.account || t.account == "" || slices.Contains(ofStaff, t.kind):
 		return false
 	case g.project != "":
-		return g.project == t.project && (slices.Contains(ofProject, t.kind) || slices.Contains(ofMachine, t.kind))
+		return g.project == t.project && (t.kind == "quota" || slices.Contains(ofProject, t.kind) || slices.Contains(ofMachine, t.kind))
 	case g.space == "":
 		return true
 	case g.machine == "":
