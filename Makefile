@@ -45,7 +45,7 @@ test: ## install what is missing and run every test, with the race detector
 	$(if $(filter ./...,$(PKG)),test/fuzz.sh 10000x)
 	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-kube)
 
-test-kube: build-kube ## test the helm control scripts against a real Kubernetes, which is built the first time (6 to 12 minutes)
+test-kube: build-kube ## test the helm control scripts against a real Kubernetes, which is built the first time, in minutes
 	test/setup.sh test
 	$(KUBE_GO) go -C test/kube run ./cmd/build
 	$(KUBE_GO) go -C cmd/atoll-kube test ./...
