@@ -31,7 +31,7 @@ KUBE_GO = CGO_ENABLED=0 GOFLAGS=-trimpath
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## install what is missing, start Atoll here, boot a real machine and ssh into it; safe to repeat
+demo: ## install what is missing, start Atoll here, boot a real machine and ssh into it, deploy an application; safe to repeat
 	test/setup.sh demo
 	test/demo.sh
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The main job on this machine: test/demo.sh starts Atoll with one real and 100 simulated nodes,
-# boots a real machine in a cloudspace, and runs `uname -a` in it by ssh through a port forward.
+# boots a real machine in a cloudspace, runs `uname -a` in it by ssh through a port forward, and
+# deploys two versions of the example application.
 # Running it again uses what runs. test/demo.sh stop removes all of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,8 +10,10 @@ nodes_sim=100
 data=$PWD/atoll-data
 listen=${ATOLL_DEMO_LISTEN:-127.0.0.1:8080}
 agents=${ATOLL_DEMO_AGENT_LISTEN:-127.0.0.1:8443}
+deployments=${ATOLL_DEMO_DEPLOYMENTS_LISTEN:-127.0.0.1:8880}
 ssh_port=${ATOLL_DEMO_SSH_PORT:-2222}
-name=demo
+name=demo project=hello
+link=http://$name.localhost:${deployments##*:}/
 
 atoll=$PWD/bin/atoll
 pid_file=$data/demo.pid log=$data/demo.log key=$data/demo_key before=$data/demo.before
@@ -62,8 +65,8 @@ start() {
 	fi
 	mkdir -p -m 0700 "$data"
 	[[ -e $before ]] || host_objects | sort >"$before"
-	setsid "$atoll" up --data "$data" --listen "$listen" --agent-listen "$agents" --sim "$nodes_sim" \
-		</dev/null >>"$log" 2>&1 &
+	setsid "$atoll" up --data "$data" --listen "$listen" --agent-listen "$agents" --deployments-listen "$deployments" \
+		--sim "$nodes_sim" </dev/null >>"$log" 2>&1 &
 	pid=$!
 	echo "$pid" >"$pid_file"
 	for ((i = 0; i < 240; i++)); do
@@ -117,6 +120,25 @@ machine() {
 		"$atoll" port-forward create --machine "$name" --public-port "$ssh_port" --port 22 --protocol tcp --wait
 }
 
+# deployment makes the example project, and deploys version 1 and then version 2.
+deployment() {
+	local v archive
+	have project "$project" || {
+		say "Project $project"
+		"$atoll" project create "$project" --base-domain localhost
+		"$atoll" bundle create --project "$project" --process --use
+	}
+	for v in 1 2; do
+		say "Deployment $name, version $v"
+		tar -czf "$data/hello-$v.tar.gz" --sort=name --owner=0 --group=0 --mtime=@0 -C "examples/hello/$v" .
+		archive=$("$atoll" bundle create --project "$project" --files "$data/hello-$v.tar.gz" -o json |
+			sed -n 's/.*"sha256": *"\([0-9a-f]*\)".*/\1/p')
+		"$atoll" deployment apply "$name" --project "$project" --set-deployment "archive=atoll:$archive" \
+			--set-deployment command=./hello --set-deployment health=/health --wait
+		curl -fsS --max-time 10 "$link"
+	done
+}
+
 # guest runs its arguments in the machine, by ssh through the port forward.
 guest() {
 	ssh -i "$key" -p "$ssh_port" -o BatchMode=yes -o IdentitiesOnly=yes -o ConnectTimeout=5 \
@@ -137,6 +159,8 @@ demo() {
 	((i < 120)) || tail -n 30 "$data"/agent/machines/*/console.log >&2 || true # what the guest said last
 	((i < 120)) || die "no answer by ssh within two minutes: $kernel" "Its console: bin/atoll machine console $name"
 
+	deployment
+
 	say "uname -a on each node"
 	for ((i = 0; i < 120; i++)); do
 		(($("$atoll" node list -o name | wc -l) > nodes_sim)) && break
@@ -149,28 +173,35 @@ demo() {
 	cat <<END
 Guest:     $kernel
 Nodes:     $(($(wc -l <<<"$table") - 1)) answered (the table above)
+Deployed:  $link
 URL:       $ATOLL_URL
 Token:     $data/admin.token
 CLI:       export ATOLL_URL=$ATOLL_URL ATOLL_TOKEN=\$(cat $data/admin.token); bin/atoll machine list
 ssh:       ssh -i $key -p $ssh_port root@127.0.0.1
 
-Left running: Atoll (pid $(running), log $log), machine $name (QEMU), and its port forward on $ssh_port.
-make demo-stop removes all of it, with $data.
+Left running: Atoll (pid $(running), log $log), machine $name (QEMU) with its port forward on $ssh_port,
+and deployment $name. make demo-stop removes all of it, with $data.
 END
 }
 
 stop() {
-	local pid m left
+	local pid d m left
 	[[ -d $data ]] || {
 		echo "demo: nothing to stop, there is no $data"
 		return
 	}
 	[[ -e $before ]] || die "$data is not the demo's (it has no ${before##*/}); remove it yourself if you do not need it"
-	# Machines outlive Atoll, and only Atoll knows all that belongs to them: if it does not run,
-	# it is started once more to delete them.
+	# Machines and deployments outlive Atoll, and only Atoll knows all that belongs to them: if it
+	# does not run, it is started once more to delete them.
 	[[ -x $atoll ]] || build
 	start
 	token
+	if have project "$project"; then
+		for d in $("$atoll" deployment list --project "$project" -o name); do
+			echo "deleting deployment $d"
+			"$atoll" deployment delete "$d" --project "$project" --wait
+		done
+	fi
 	for m in $("$atoll" machine list -o name); do
 		echo "deleting machine $m"
 		"$atoll" machine delete "$m" --wait || "$atoll" machine delete "$m" --force --wait
@@ -197,7 +228,8 @@ esac
 [[ $command == stop || ${ATOLL_DEMO_BUILT-} ]] || build
 if ((EUID != 0)); then
 	exec sudo env "PATH=$PATH" "HOME=$HOME" ATOLL_DEMO_BUILT=1 "ATOLL_DEMO_LISTEN=$listen" \
-		"ATOLL_DEMO_AGENT_LISTEN=$agents" "ATOLL_DEMO_SSH_PORT=$ssh_port" "$PWD/test/demo.sh" "$@"
+		"ATOLL_DEMO_AGENT_LISTEN=$agents" "ATOLL_DEMO_DEPLOYMENTS_LISTEN=$deployments" \
+		"ATOLL_DEMO_SSH_PORT=$ssh_port" "$PWD/test/demo.sh" "$@"
 fi
 PATH=$PATH:/usr/sbin:/sbin
 "$command"
