@@ -15,6 +15,7 @@ type Event struct {
 	Address      string          `json:"address,omitempty"`
 	AccountID    string          `json:"account_id,omitempty"`
 	CloudspaceID string          `json:"cloudspace_id,omitempty"`
+	ProjectID    string          `json:"project_id,omitempty"`
 	SubjectKind  string          `json:"subject_kind,omitempty"`
 	SubjectID    string          `json:"subject_id,omitempty"`
 	SubjectName  string          `json:"subject_name,omitempty"`

@@ -7,6 +7,7 @@ type Job struct {
 	ID               string          `json:"id"`
 	AccountID        string          `json:"account_id,omitempty"`
 	CloudspaceID     string          `json:"cloudspace_id,omitempty"`
+	ProjectID        string          `json:"project_id,omitempty"`
 	State            string          `json:"state" enum:"queued,leased,running,succeeded,failed,timed_out,canceled,lost"`
 	Action           string          `json:"action" doc:"noop, command, script, or an action of the cloud's own." example:"command"`
 	ScriptID         string          `json:"script_id,omitempty"`

@@ -1,6 +1,6 @@
 package api
 
-// Membership gives a user a role on one account, cloudspace or machine.
+// Membership gives a user a role on one account, cloudspace, machine or project.
 type Membership struct {
 	ID           string `json:"id"`
 	UserID       string `json:"user_id"`
@@ -10,11 +10,12 @@ type Membership struct {
 	AccountID    string `json:"account_id"`
 	CloudspaceID string `json:"cloudspace_id,omitempty" doc:"Set for a role on a cloudspace or machine."`
 	MachineID    string `json:"machine_id,omitempty" doc:"Set for a role on a machine."`
+	ProjectID    string `json:"project_id,omitempty" doc:"Set for a role on a project."`
 	Meta
 }
 
 // MembershipCreate gives a role. With account alone it holds for the account and
-// all in it, with cloudspace or machine for that one; account and cloudspace then
+// all in it, with cloudspace, machine or project for that one; account and cloudspace then
 // only help to find it by its name.
 type MembershipCreate struct {
 	User           string `json:"user,omitempty" doc:"Who: id or name of a user …"`
@@ -23,6 +24,7 @@ type MembershipCreate struct {
 	Account        string `json:"account,omitempty" doc:"Id or name."`
 	Cloudspace     string `json:"cloudspace,omitempty" doc:"Id, or name in the account."`
 	Machine        string `json:"machine,omitempty" doc:"Id, or name in the cloudspace."`
+	Project        string `json:"project,omitempty" doc:"Id, or name in the account."`
 }
 
 // MembershipUpdate changes the role.

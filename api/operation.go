@@ -8,6 +8,7 @@ type Operation struct {
 	Kind         string          `json:"kind" example:"machine.create"`
 	AccountID    string          `json:"account_id,omitempty"`
 	CloudspaceID string          `json:"cloudspace_id,omitempty"`
+	ProjectID    string          `json:"project_id,omitempty"`
 	SubjectKind  string          `json:"subject_kind" example:"machine"`
 	SubjectID    string          `json:"subject_id" doc:"The object that it changes."`
 	SubjectName  string          `json:"subject_name,omitempty"`

@@ -7,6 +7,9 @@ type Plan struct {
 	Placement []Candidate  `json:"placement,omitempty" doc:"Every node that was looked at."`
 	Quota     []QuotaDelta `json:"quota,omitempty" doc:"What it takes from which quota."`
 	Steps     []string     `json:"steps,omitempty" doc:"The steps of the operation."`
+	// Of a deployment:
+	Application []ConfigChange `json:"application,omitempty" doc:"What would change of its effective configuration."`
+	Deployment  []ConfigChange `json:"deployment,omitempty"`
 }
 
 // Candidate is one node of a placement.
@@ -19,7 +22,7 @@ type Candidate struct {
 
 // QuotaDelta is what a change takes from one quota.
 type QuotaDelta struct {
-	ScopeKind string `json:"scope_kind" enum:"account,cloudspace,node"`
+	ScopeKind string `json:"scope_kind" enum:"account,cloudspace,project,node"`
 	ScopeID   string `json:"scope_id"`
 	Scope     string `json:"scope" doc:"The scope's name."`
 	Resource  string `json:"resource" example:"vcpus"`

@@ -15,6 +15,15 @@ func (c *Client) Operations() Operations {
 	return Operations{Reader[api.Operation]{c, "operations"}}
 }
 
+// Jobs returns the operation's jobs, the oldest first.
+func (o Operations) Jobs(ctx context.Context, id string, opts ...Option) ([]api.Job, error) {
+	p, err := get[api.Page[api.Job]](ctx, o.c, joinPath(o.path, id, "jobs"), opts)
+	if err != nil {
+		return nil, err
+	}
+	return p.Items, nil
+}
+
 // Cancel asks the operation to end and to undo what it did.
 func (o Operations) Cancel(ctx context.Context, id string, opts ...Option) (*Result[api.Operation], error) {
 	return change[api.Operation](ctx, o.c, "POST", joinPath(o.path, id, "cancel"), nil, opts)

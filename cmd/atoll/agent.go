@@ -42,9 +42,13 @@ func agentCommand() *cobra.Command {
 	f.StringVar(&cfg.data, "data", cmp.Or(os.Getenv("STATE_DIRECTORY"), "./atoll-agent"), "folder of the agent")
 	f.StringVar(&cfg.name, "name", strings.ToLower(name), "name of the node, when it joins")
 	f.BoolVar(&noMachines, "no-machines", false, "offer no compute and no network role")
+	f.StringVar(&cfg.deployments, "deployments-listen", defaultDeployments, "address at which this node's deployments of the bundle builtin:process are reached, taken while there are any")
 	f.Bool("debug", false, "log more")
 	return cmd
 }
+
+// defaultDeployments is where deployments that are processes are reached.
+const defaultDeployments = ":8880"
 
 // shuffled spreads agents, which take the first controller that answers, over all.
 func shuffled(servers []string) []string {

@@ -12,6 +12,7 @@ import (
 	"atoll/internal/agent"
 	"atoll/internal/cloud"
 	"atoll/internal/pki"
+	"atoll/internal/process"
 	"atoll/internal/sal"
 	"atoll/internal/sal/host"
 	"atoll/internal/sal/network"
@@ -26,6 +27,8 @@ type nodeConfig struct {
 	name     string
 	token    string // of the first start; "" once joined
 	machines bool   // offer the compute and network roles
+	// deployments is the address at which deployments that are processes are reached.
+	deployments string
 }
 
 // realNode is this host with its drivers.
@@ -34,6 +37,8 @@ type realNode struct {
 	processes *host.Processes
 	machines  *qemu.Driver
 	networks  *network.Driver
+	services  *host.Services  // nil: this host runs no deployments
+	bundle    *process.Bundle // as services
 }
 
 func openNode(cfg nodeConfig, log *slog.Logger) (n *realNode, err error) {
@@ -52,6 +57,9 @@ func openNode(cfg nodeConfig, log *slog.Logger) (n *realNode, err error) {
 	}
 	facts := &host.Host{Volumes: filepath.Join(cfg.data, "storage")}
 	n.sal = sal.Node{Host: facts, Processes: n.processes}
+	if err := n.openServices(cfg, log); err != nil {
+		return nil, err
+	}
 	if !cfg.machines || !n.canRunMachines(facts, log) {
 		return n, nil
 	}
@@ -68,6 +76,21 @@ func openNode(cfg nodeConfig, log *slog.Logger) (n *realNode, err error) {
 	}
 	n.sal.Images, n.sal.Volumes, n.sal.Machines, n.sal.Networks = store.Images(), store.Volumes(), n.machines, n.networks
 	return n, nil
+}
+
+// openServices takes over the deployments that run on this host.
+func (n *realNode) openServices(cfg nodeConfig, log *slog.Logger) (err error) {
+	if os.Geteuid() != 0 || len(n.processes.Lacks()) > 0 {
+		return nil
+	}
+	if n.services, err = host.NewServices(n.processes, filepath.Join(cfg.data, "services"), log); err != nil {
+		return err
+	}
+	n.sal.Services = n.services
+	n.bundle = process.New(process.Config{
+		Services: n.services, Homes: filepath.Join(cfg.data, "homes"), Listen: cfg.deployments, Log: log,
+	})
+	return nil
 }
 
 // canRunMachines looks for what the compute and network roles need, and says
@@ -106,10 +129,14 @@ func runAgent(ctx context.Context, cfg nodeConfig, log *slog.Logger) error {
 			log.Error("make the networks of the cloudspaces again", "err", err)
 		}
 	}
-	a, err := agent.New(agent.Config{
+	config := agent.Config{
 		Servers: cfg.servers, DataDir: cfg.data, WorkDir: filepath.Join(cfg.data, "work"), Name: cfg.name,
 		Node: n.sal, Roles: cloud.Roles, Version: version, Log: log,
-	})
+	}
+	if n.bundle != nil {
+		config.Process = n.bundle
+	}
+	a, err := agent.New(config)
 	if err != nil {
 		return err
 	}
@@ -126,6 +153,10 @@ func (n *realNode) close(log *slog.Logger) {
 		if err := n.machines.Close(); err != nil {
 			log.Warn("let go of the machines", "err", err)
 		}
+	}
+	if n.services != nil {
+		n.bundle.Close()
+		n.services.Close()
 	}
 	if err := n.processes.Close(); err != nil {
 		log.Warn("remove idle cgroups", "err", err)

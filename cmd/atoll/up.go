@@ -20,6 +20,7 @@ import (
 
 func upCommand() *cobra.Command {
 	var cfg serverConfig
+	node := nodeConfig{name: hostname()}
 	var sims int
 	var noMachines bool
 	cmd := &cobra.Command{
@@ -31,7 +32,8 @@ func upCommand() *cobra.Command {
 			if err := cfg.complete(); err != nil {
 				return err
 			}
-			return up(cmd.Context(), cfg, sims, !noMachines, newLog(cmd))
+			node.machines = !noMachines
+			return up(cmd.Context(), cfg, sims, node, newLog(cmd))
 		},
 	}
 	f := cmd.Flags()
@@ -41,13 +43,14 @@ func upCommand() *cobra.Command {
 	f.StringVar(&cfg.Database, "database", "", "postgres://… instead of SQLite in the data folder")
 	f.StringVar(&cfg.TLS.Mode, "tls", "off", "how people's listener is protected: off (on 127.0.0.1 only) or self-signed")
 	f.StringSliceVar(&cfg.ImageURLAllow, "image-url-allow", nil, "let images be fetched from a network `CIDR` that is not public; repeatable")
+	f.StringVar(&node.deployments, "deployments-listen", "127.0.0.1"+defaultDeployments, "address at which deployments of the bundle builtin:process are reached, taken while there are any")
 	f.IntVar(&sims, "sim", 0, "number of simulated nodes")
 	f.BoolVar(&noMachines, "no-machines", false, "the real agent offers no compute and no network role")
 	f.Bool("debug", false, "log more")
 	return cmd
 }
 
-func up(ctx context.Context, cfg serverConfig, sims int, machines bool, log *slog.Logger) error {
+func up(ctx context.Context, cfg serverConfig, sims int, node nodeConfig, log *slog.Logger) error {
 	c, err := newController(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -72,9 +75,8 @@ func up(ctx context.Context, cfg serverConfig, sims int, machines bool, log *slo
 	g.Go(func() error { return c.run(ctx) })
 	g.Go(func() error { defer close(joined); return c.awaitNode(ctx) })
 	g.Go(func() error {
-		return runAgent(ctx, nodeConfig{
-			servers: []string{c.agentURL()}, data: filepath.Join(cfg.Data, "agent"), name: hostname(), token: token, machines: machines,
-		}, log.With("node", hostname()))
+		node.servers, node.data, node.token = []string{c.agentURL()}, filepath.Join(cfg.Data, "agent"), token
+		return runAgent(ctx, node, log.With("node", node.name))
 	})
 	if sims > 0 {
 		g.Go(func() error {

@@ -28,6 +28,7 @@ func builtin() map[string]action {
 		cloud.ActionNoop:         {run: func(context.Context, *Job) (any, error) { return nil, nil }, quick: true},
 		cloud.ActionCommand:      {run: runCommand},
 		cloud.ActionScript:       {run: runScript},
+		wire.ActionControlRun:    {run: controlRun},
 		wire.ActionHostFacts:     {run: hostFacts},
 		wire.ActionImageEnsure:   {run: imageEnsure},
 		wire.ActionVolumeEnsure:  {run: with(volumes, sal.Volumes.Ensure)},
@@ -162,6 +163,9 @@ func runCommand(ctx context.Context, j *Job) (any, error) {
 	}
 	return nil, j.exec(ctx, sal.Command{Argv: args.Argv, Env: env, Stdin: []byte(args.Stdin)})
 }
+
+// asRoot reports whether the job's command runs as root.
+func (j *Job) asRoot() bool { return j.RunAs == "" || j.RunAs == cloud.RunAsRoot }
 
 // exec runs a command as the job.
 func (j *Job) exec(ctx context.Context, cmd sal.Command) error {

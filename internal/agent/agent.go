@@ -33,13 +33,16 @@ type Config struct {
 	DataDir string
 	// Memory takes the place of DataDir for simulated nodes.
 	Memory *Memory
-	// WorkDir is where each script gets the folder that it runs in: the work
-	// folder of the driver Node.Processes. Default DataDir/work.
+	// WorkDir is where each script of a project gets the folder that it runs in: the
+	// work folder of the driver Node.Processes. Default DataDir/work.
 	WorkDir string
 	Name    string // of the node; it counts when the node joins
 	Node    sal.Node
 	Roles   []cloud.Role // to offer at most, when the node joins; what the node cannot do is left out
 	Version string       // of this program
+	// Process runs the control scripts of the bundle builtin:process; nil: this node
+	// has no such deployments.
+	Process ProcessBundle
 	Log     *slog.Logger // default: slog.Default()
 	// Queues is the places per queue; "*" is for queues made on demand. Default: DefaultQueues.
 	Queues map[string]int
@@ -54,6 +57,7 @@ type Config struct {
 func DefaultQueues() map[string]int {
 	return map[string]int{
 		cloud.QueueDefault: 2, cloud.QueueHypervisor: 1, cloud.QueueIO: 1, cloud.QueueProcess: 5, anyQueue: 1,
+		cloud.QueueControl: 5, cloud.QueueAsk: 5, cloud.QueueCheck: 10,
 	}
 }
 
@@ -83,6 +87,7 @@ type Agent struct {
 	journal *journal
 	spool   *spool
 	scripts scriptCache
+	bundles bundleCache
 	work    context.Context // of jobs; ends with a cause
 	stop    context.CancelCauseFunc
 	wg      sync.WaitGroup // everything that Run started
@@ -134,6 +139,7 @@ func New(cfg Config) (*Agent, error) {
 			return nil, errors.Join(err, a.journal.close())
 		}
 		a.scripts.dir = filepath.Join(cfg.DataDir, "scripts")
+		a.bundles.dir = filepath.Join(cfg.DataDir, "bundles")
 	}
 	a.work, a.stop = context.WithCancelCause(context.Background())
 	for _, r := range a.journal.left() {
@@ -219,6 +225,15 @@ func (a *Agent) begin(ctx context.Context) {
 	}
 	if m := a.cfg.WorkDir; m != "" && a.scripts.dir != "" {
 		a.scripts.clean(m, a.log)
+	}
+	var used []string
+	if s := a.cfg.Node.Services; s != nil {
+		for _, st := range s.List() {
+			used = append(used, st.Show...)
+		}
+	}
+	if err := a.bundles.clean(used); err != nil {
+		a.log.Warn("clean up archives that nobody uses", "err", err)
 	}
 	a.probe(ctx)
 }

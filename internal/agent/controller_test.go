@@ -53,6 +53,7 @@ type controller struct {
 	serials  map[string]bool // of certificates that called
 	images   map[string][]byte
 	scripts  map[string][]byte
+	bundles  map[string][]byte
 	streams  map[string]chan *websocket.Conn
 	joins    []wire.JoinRequest
 	replaced int
@@ -73,7 +74,7 @@ func newController(t testing.TB) *controller {
 	c := &controller{
 		t: t, ca: ca, lifetime: time.Hour,
 		results: map[wire.JobRef][]wire.Result{}, chunks: map[wire.JobRef][]wire.LogChunk{}, serials: map[string]bool{},
-		images: map[string][]byte{}, scripts: map[string][]byte{}, streams: map[string]chan *websocket.Conn{},
+		images: map[string][]byte{}, scripts: map[string][]byte{}, bundles: map[string][]byte{}, streams: map[string]chan *websocket.Conn{},
 	}
 	c.changed = sync.NewCond(&c.mu)
 	c.token = pki.FormatJoinToken(pki.JoinToken{ID: "t1", Secret: "secret", CAHash: ca.Hash()})
@@ -82,6 +83,7 @@ func newController(t testing.TB) *controller {
 	mux.HandleFunc(wire.PathJoin, c.join)
 	mux.HandleFunc(wire.PathRenew, c.renew)
 	mux.HandleFunc(wire.PathScript, func(w http.ResponseWriter, r *http.Request) { c.body(w, r, wire.PathScript, c.scripts) })
+	mux.HandleFunc(wire.PathBundle, func(w http.ResponseWriter, r *http.Request) { c.body(w, r, wire.PathBundle, c.bundles) })
 	mux.HandleFunc(wire.PathImage, func(w http.ResponseWriter, r *http.Request) { c.body(w, r, wire.PathImage, c.images) })
 	mux.HandleFunc(wire.PathStream, c.stream)
 	c.url = c.serve(mux)

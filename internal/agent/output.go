@@ -47,6 +47,9 @@ func newOutput(ctx context.Context, ref wire.JobRef, s *spool, ready func()) *ou
 	return o
 }
 
+// plain has lines mean nothing but themselves. It is called before the first one.
+func (o *output) plain() { o.reader = script.NewPlainWriter(script.Sink{Line: o.line}) }
+
 // Write implements io.Writer. It never fails.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()

@@ -416,9 +416,9 @@ func (a *Agent) conclude(ctx context.Context, k *kept, value any, err error) {
 	k.FinishedAt = cloud.Now()
 	if err == nil && value != nil {
 		k.Result.Result, err = json.Marshal(value)
-		if n := len(k.Result.Result); n > cloud.MaxInlineResult {
+		if n := len(k.Result.Result); n > cloud.MaxActionResult {
 			k.Result.Result = nil
-			err = cloud.Errorf(cloud.TooLarge, "the job was done, but its result has %d bytes; at most %d are allowed: write more to the output", n, cloud.MaxInlineResult)
+			err = cloud.Errorf(cloud.TooLarge, "the job was done, but its result has %d bytes; at most %d are allowed: write more to the output", n, cloud.MaxActionResult)
 		}
 	}
 	if err == nil {

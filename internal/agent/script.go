@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"atoll/internal/cloud"
 	"atoll/internal/pki"
@@ -20,18 +21,22 @@ import (
 
 // scriptCache keeps the scripts that the agent has run, by checksum.
 type scriptCache struct {
-	dir string // "" keeps nothing
+	dir string     // "" keeps nothing
+	mu  sync.Mutex // one is written at a time
 }
 
-// maxCached is how many scripts the cache keeps from one start of the agent to the next.
-const maxCached = 256
+const (
+	// maxCached is how many scripts the cache keeps from one start of the agent to the next.
+	maxCached  = 256
+	scriptMode = 0o700
+)
 
 func runScript(ctx context.Context, j *Job) (any, error) {
 	s := j.Script
 	if s == nil {
 		return nil, cloud.FieldErrorf("script", "is missing in the job")
 	}
-	src, err := j.agent.script(ctx, s)
+	src, file, err := j.agent.script(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -43,9 +48,9 @@ func runScript(ctx context.Context, j *Job) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := sal.Command{Argv: []string{"./script"}, Env: env, Stdin: args}
-	if work := j.agent.cfg.WorkDir; work != "" {
-		cmd.Dir = filepath.Join(work, string(j.ID))
+	cmd := sal.Command{Argv: []string{file}, Env: env, Stdin: args}
+	if work := j.agent.cfg.WorkDir; work != "" && !j.asRoot() {
+		cmd.Argv[0], cmd.Dir = "./script", filepath.Join(work, string(j.ID))
 		defer os.RemoveAll(cmd.Dir) //nolint:errcheck // the next start of the agent removes it
 		if err := layOut(cmd.Dir, src); err != nil {
 			return nil, cloud.Errorf(cloud.Unavailable, "script %s cannot be written on this node: %v", s.Name, err)
@@ -54,7 +59,8 @@ func runScript(ctx context.Context, j *Job) (any, error) {
 	return nil, j.exec(ctx, cmd)
 }
 
-// layOut makes the folder with the script.
+// layOut makes the folder with the script for a project's user, who does not see
+// the cache.
 func layOut(dir string, src []byte) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -66,38 +72,39 @@ func layOut(dir string, src []byte) error {
 	return os.Chmod(path, 0o755) // whatever the umask is: a project's user runs it
 }
 
-// script returns the bytes of a script after its signature was checked.
-func (a *Agent) script(ctx context.Context, s *wire.Script) ([]byte, error) {
+// script returns the bytes of a script after its signature was checked, and the
+// file in which root can execute it: making one for each job costs a quarter of
+// what the process does.
+func (a *Agent) script(ctx context.Context, s *wire.Script) (src []byte, file string, err error) {
 	if err := cloud.ValidateSHA256("script", s.SHA256); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := a.verify(s); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	path := ""
+	file = filepath.Join(a.scripts.dir, s.SHA256)
 	if a.scripts.dir != "" {
-		path = filepath.Join(a.scripts.dir, s.SHA256)
-		if src, err := os.ReadFile(path); err == nil && script.CheckContent(src, s.SHA256) == nil {
-			return src, nil
+		if src, err := os.ReadFile(file); err == nil && script.CheckContent(src, s.SHA256) == nil {
+			return src, file, nil
 		}
 	}
 	body, err := a.get(ctx, wire.PathScript+string(s.ID))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	src, err := io.ReadAll(io.LimitReader(body, script.MaxSize+1))
+	src, err = io.ReadAll(io.LimitReader(body, script.MaxSize+1))
 	if err = errors.Join(err, body.Close()); err != nil {
-		return nil, cloud.Errorf(cloud.Unavailable, "fetch script %s: %v", s.Name, err)
+		return nil, "", cloud.Errorf(cloud.Unavailable, "fetch script %s: %v", s.Name, err)
 	}
 	if err := script.CheckContent(src, s.SHA256); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if path != "" {
-		if err := a.scripts.keep(path, src); err != nil {
-			a.log.Warn("keep script", "script", s.Name, "err", err)
+	if a.scripts.dir != "" {
+		if err := a.scripts.keep(file, src); err != nil {
+			return nil, "", cloud.Errorf(cloud.Unavailable, "script %s cannot be kept on this node: %v", s.Name, err)
 		}
 	}
-	return src, nil
+	return src, file, nil
 }
 
 // maxVerified is how many signatures that held are remembered.
@@ -122,7 +129,10 @@ func (a *Agent) verify(s *wire.Script) error {
 	return nil
 }
 
+// keep writes the script such that root can execute it.
 func (c *scriptCache) keep(path string, src []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
@@ -130,7 +140,7 @@ func (c *scriptCache) keep(path string, src []byte) error {
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	return errors.Join(f.Chmod(scriptMode), f.Close())
 }
 
 // clean removes the oldest scripts of a cache that has grown, and the folders
@@ -153,8 +163,13 @@ func (c *scriptCache) clean(work string, log *slog.Logger) {
 		}
 	}
 	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return cmp.Compare(b.ModTime().UnixNano(), a.ModTime().UnixNano()) })
-	for _, i := range infos[min(maxCached, len(infos)):] {
-		err = errors.Join(err, os.Remove(filepath.Join(c.dir, i.Name())))
+	for n, i := range infos {
+		path := filepath.Join(c.dir, i.Name())
+		if n >= maxCached {
+			err = errors.Join(err, os.Remove(path))
+		} else if i.Mode().Perm() != scriptMode { // an agent that copied it for each job kept it
+			err = errors.Join(err, os.Chmod(path, scriptMode))
+		}
 	}
 	if err != nil {
 		log.Warn("clean up after an earlier agent", "err", err)

@@ -140,9 +140,16 @@ func TestScript(t *testing.T) {
 	type run struct{ src, stdin, arg, dir string }
 	runs := make(chan run, 10)
 	cfg.Node.Processes = processes(func(_ context.Context, cmd sal.Command) (sal.Exit, error) {
-		src, err := os.ReadFile(filepath.Join(cmd.Dir, cmd.Argv[0]))
+		file := cmd.Argv[0]
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(cmd.Dir, file)
+		}
+		src, err := os.ReadFile(file)
 		if err != nil {
 			return sal.Exit{}, err
+		}
+		if st, err := os.Stat(file); err != nil || st.Mode()&0o100 == 0 {
+			return sal.Exit{}, fmt.Errorf("%s cannot be executed: %v", file, err)
 		}
 		r := run{src: string(src), stdin: string(cmd.Stdin), dir: cmd.Dir}
 		for _, e := range cmd.Env {
@@ -182,21 +189,25 @@ func TestScript(t *testing.T) {
 	if r := c.result(good.JobRef); r.State != cloud.JobSucceeded {
 		t.Fatalf("good script = %+v", r)
 	}
-	if r := <-runs; r.src != src || r.arg != "/tmp" || r.stdin != `{"some-path":"/tmp"}` {
+	if r := <-runs; r.src != src || r.arg != "/tmp" || r.stdin != `{"some-path":"/tmp"}` || r.dir != "" {
 		t.Errorf("script ran as %+v", r)
-	} else if _, err := os.Stat(r.dir); err == nil {
-		t.Errorf("the job's folder %s is still there", r.dir)
 	}
 
-	// The cache serves it, unless it was changed there.
+	// The cache serves it, unless it was changed there; a project's user has a copy.
 	cached := filepath.Join(cfg.DataDir, "scripts", sum)
 	c.do(func() { delete(c.scripts, "s1") })
 	again := good
-	again.ID = cloud.NewID[cloud.JobID]()
+	again.ID, again.RunAs = cloud.NewID[cloud.JobID](), "10001"
 	c.hand(again)
 	if r := c.result(again.JobRef); r.State != cloud.JobSucceeded {
 		t.Errorf("cached script = %+v", r)
 	}
+	if r := <-runs; r.src != src || r.dir != filepath.Join(cfg.DataDir, "work", string(again.ID)) {
+		t.Errorf("a project's script ran as %+v", r)
+	} else if _, err := os.Stat(r.dir); err == nil {
+		t.Errorf("the job's folder %s is still there", r.dir)
+	}
+	again.RunAs = ""
 	if err := os.WriteFile(cached, []byte("#!/bin/sh\nevil\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

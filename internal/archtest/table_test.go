@@ -6,18 +6,20 @@ package archtest
 var imports = map[string][]string{
 	"api":                {},
 	"client":             {"api"},
-	"internal/agent":     {"internal/wire", "internal/cloud", "internal/sal", "internal/script", "internal/pki"},
+	"internal/agent":     {"internal/wire", "internal/cloud", "internal/sal", "internal/script", "internal/pki", "internal/bundle"},
 	"internal/archtest":  {},
 	"internal/authz":     {"internal/cloud"},
 	"internal/backup":    {"internal/cloud", "internal/store", "internal/blob", "internal/pki"},
 	"internal/blob":      {},
+	"internal/bundle":    {"internal/cloud"},
 	"internal/cli":       {"client", "api"},
 	"internal/cloud":     {},
-	"internal/control":   {"internal/cloud", "internal/wire", "internal/store", "internal/authz", "internal/job", "internal/op", "internal/reconcile", "internal/script", "internal/blob", "internal/pki", "internal/schedule"},
+	"internal/control":   {"internal/cloud", "internal/wire", "internal/store", "internal/authz", "internal/job", "internal/op", "internal/reconcile", "internal/script", "internal/blob", "internal/pki", "internal/schedule", "internal/bundle"},
 	"internal/exchange":  {"internal/wire", "internal/cloud", "internal/control", "internal/job", "internal/script", "internal/blob", "internal/pki"},
 	"internal/job":       {"internal/cloud", "internal/store", "internal/wire"},
 	"internal/op":        {"internal/cloud", "internal/store", "internal/job", "internal/wire"},
 	"internal/pki":       {},
+	"internal/process":   {"internal/cloud", "internal/wire", "internal/sal"},
 	"internal/reconcile": {"internal/cloud"},
 	"internal/rest":      {"api", "internal/cloud", "internal/control"},
 	"internal/sal":       {"internal/cloud", "internal/wire"},
@@ -57,8 +59,9 @@ var testOnly = []string{
 }
 
 // forTests lists what every test file may import beyond its package's own row, and what stands
-// in that row's rows: the test support, the simulated node, and the volumes that machines need.
-var forTests = append([]string{"internal/sal/sim", "internal/sal/volume"}, testOnly...)
+// in that row's rows: the test support, the simulated node, the processes of a real one, and the
+// volumes that machines need.
+var forTests = append([]string{"internal/sal/sim", "internal/sal/host", "internal/sal/volume"}, testOnly...)
 
 // banned lists imports that are wrong everywhere, with what to use in their place.
 var banned = map[string]string{

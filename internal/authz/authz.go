@@ -109,6 +109,8 @@ var table = map[cloud.Kind]map[Action]rule{
 	cloud.KindSSHKey:      tenant,
 	cloud.KindCloudspace:  {Read: tenant[Read], Create: tenant[Create], Update: tenant[Update], Delete: {ops, cloud.ScopeAdmin}, Execute: tenant[Execute], Manage: tenant[Manage]},
 	cloud.KindMachine:     tenant,
+	cloud.KindProject:     {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin}, Execute: tenant[Execute], Manage: tenant[Manage]},
+	cloud.KindDeployment:  tenant,
 	cloud.KindDisk:        tenant,
 	cloud.KindPortForward: tenant,
 	cloud.KindImage:       tenant,

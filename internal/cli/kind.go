@@ -18,6 +18,7 @@ const (
 	inInstallation level = iota
 	inAccount
 	inCloudspace
+	inProject
 )
 
 // kind is what the common commands need to know of a kind.

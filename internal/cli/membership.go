@@ -22,6 +22,8 @@ var memberships = &kind[api.Membership]{
 		{"ROLE", func(m *api.Membership) string { return m.Role }},
 		{"ON", func(m *api.Membership) string {
 			switch {
+			case m.ProjectID != "":
+				return "project " + m.ProjectID
 			case m.MachineID != "":
 				return "machine " + m.MachineID
 			case m.CloudspaceID != "":
@@ -34,10 +36,12 @@ var memberships = &kind[api.Membership]{
 
 func (a *app) membershipCommand() *cobra.Command {
 	var in api.MembershipCreate
-	create := a.command("create --user USER --role ROLE", "Give a role on an account, on --cloudspace or on --machine", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+	create := a.command("create --user USER --role ROLE", "Give a role on an account, or on --cloudspace, --machine or --project", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
 		var err error
 		switch {
-		case isID(in.Machine):
+		case isID(in.Machine), isID(in.Project):
+		case in.Project != "":
+			in.Account, err = a.theAccount(ctx, c)
 		case in.Machine != "":
 			in.Account, in.Cloudspace, err = a.theCloudspace(ctx, c)
 		case isID(a.cloudspace):
@@ -57,6 +61,8 @@ func (a *app) membershipCommand() *cobra.Command {
 	f.StringVar(&in.ServiceAccount, "service-account", "", "who: a service account, by id or name")
 	f.StringVar(&in.Role, "role", "", "admin, writer or reader")
 	f.StringVar(&in.Machine, "machine", "", "on this machine only, by id or name")
+	f.StringVar(&in.Project, "project", "", "on this project only, by id or name")
+	create.MarkFlagsMutuallyExclusive("machine", "project")
 	must(create.MarkFlagRequired("role"))
 	create.MarkFlagsOneRequired("user", "service-account")
 	create.MarkFlagsMutuallyExclusive("user", "service-account")

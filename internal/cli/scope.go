@@ -91,6 +91,10 @@ func (a *app) in(ctx context.Context, c *client.Client, l level, ref string) (cl
 		account, err := a.theAccount(ctx, c)
 		return client.In(account, ""), err
 	}
+	if l == inProject {
+		account, project, err := a.theProject(ctx, c)
+		return client.InProject(account, project), err
+	}
 	account, cloudspace, err := a.theCloudspace(ctx, c)
 	return client.In(account, cloudspace), err
 }
@@ -102,7 +106,21 @@ func (a *app) narrow(ctx context.Context, c *client.Client, o *client.ListOption
 	if err != nil {
 		return err
 	}
+	project := cmp.Or(a.project, a.Getenv("ATOLL_PROJECT"))
 	switch {
+	case project != "" && slices.Contains(filters, "project"):
+		if !isID(project) {
+			account, err := a.theAccount(ctx, c)
+			if err != nil {
+				return err
+			}
+			v, err := c.Projects().Get(ctx, project, client.In(account, ""))
+			if err != nil {
+				return err
+			}
+			project = v.ID
+		}
+		o.Filter = append(o.Filter, "project="+project)
 	case cloudspace != "" && slices.Contains(filters, "cloudspace"):
 		if !isID(cloudspace) {
 			account, err := a.theAccount(ctx, c)

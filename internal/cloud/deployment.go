@@ -3,7 +3,6 @@ package cloud
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -157,34 +156,20 @@ func (d *Deployment) Validate() error {
 	return validateLabels(d.Labels)
 }
 
-// DeploymentName makes a valid name of a branch, or of any text: feature/X-123
-// becomes feature-x-123. What is too long ends in a hash of the whole, so that two
-// branches that begin alike have two names.
-func DeploymentName(text string) (string, error) {
-	var b strings.Builder
-	for _, r := range strings.ToLower(strings.TrimPrefix(text, "refs/heads/")) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
+// OctopodStatus is the deployment's state in the words that Octopod has for it, which
+// its scripts and clients know (docs/octopod.md).
+func OctopodStatus(d *Deployment) string {
+	switch {
+	case d.Reason == ReasonCleanupFailed:
+		return "CleanupFailed"
+	case d.State == DeploymentDeletePending:
+		return "ArchivePending"
+	case d.State != DeploymentFailure:
+		return string(d.State)
+	case d.Reason == ReasonTagMismatch || d.Reason == ReasonPartial:
+		return string(d.Reason)
 	}
-	name := strings.Trim(b.String(), "-")
-	if name == "" {
-		return "", Errorf(Invalid, "no name can be made of %q: it has no letter or digit of a-z, 0-9", clip(text))
-	}
-	if name[0] < 'a' {
-		name = "b-" + name
-	}
-	if len(name) == 1 {
-		name += "-0"
-	}
-	if len(name) > MaxDeploymentName {
-		sum := shortHash(text)
-		name = strings.TrimRight(name[:MaxDeploymentName-len(sum)-1], "-") + "-" + sum
-	}
-	return name, nil
+	return string(ReasonGeneric)
 }
 
 // CheckReason is what the exit code of the script check says of a deployment; "" is

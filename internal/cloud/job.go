@@ -58,6 +58,9 @@ const (
 	QueueHypervisor = "hypervisor"
 	QueueIO         = "io"
 	QueueProcess    = "process"
+	QueueControl    = "control" // control scripts that change a deployment
+	QueueAsk        = "ask"     // those whose answer somebody waits for
+	QueueCheck      = "check"   // checks of deployments
 )
 
 // RunAsRoot is the run_as of the cloud's own work; others name a project's user id.
@@ -66,8 +69,9 @@ const RunAsRoot = "root"
 // Limits of one job.
 const (
 	MaxJobArgs        = 64 << 10 // of what people ask for
-	MaxStepArgs       = 1 << 20  // of an operation's step: a machine's user data, the ports of a network
+	MaxStepArgs       = 1 << 20  // of an operation's step: a machine's user data, the ports of a network; of a control script
 	MaxInlineResult   = 4 << 10
+	MaxActionResult   = 2 << 20  // of a built-in action: what a control script answers, as JSON
 	MaxJobOutput      = 64 << 20 // bytes of output kept; more is counted and dropped
 	DefaultJobTimeout = 10 * time.Minute
 	MaxJobTimeout     = 7 * 24 * time.Hour
@@ -186,7 +190,7 @@ func (j *Job) Validate() error {
 }
 
 func (j *Job) maxArgs() int {
-	if j.OperationID != "" {
+	if j.OperationID != "" || j.ProjectID != "" {
 		return MaxStepArgs
 	}
 	return MaxJobArgs

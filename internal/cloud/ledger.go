@@ -60,6 +60,10 @@ type Plan struct {
 	Placement []Candidate
 	Quota     []QuotaDelta
 	Steps     []string
+	// Application and Deployment are what would change of a deployment's effective
+	// configuration, secrets masked.
+	Application []ConfigChange
+	Deployment  []ConfigChange
 }
 
 // Candidate is one node of a placement: chosen, or rejected with the reason.

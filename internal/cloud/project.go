@@ -18,8 +18,12 @@ type Project struct {
 	// BaseDomain, Namespace and the name are what each control script gets.
 	BaseDomain string
 	Namespace  string
-	// BundleID is the version of the control scripts in use; "" until there is one.
+	// Folder is where the control scripts are on each runner, and BundleID the version
+	// of an uploaded bundle that is in use: one of them, "" until there is one.
+	Folder   string
 	BundleID BundleID
+	// UserID is the user id, on the runners, under which they run.
+	UserID int64
 	// Role and Labels say which nodes run the scripts: those of the role that have
 	// all of the labels.
 	Role   Role
@@ -61,6 +65,10 @@ const (
 
 // ConfigCheckTimeout is how long config_check may take: somebody waits for it.
 const ConfigCheckTimeout = 30 * time.Second
+
+// FirstProjectUser is the user id before that of the first project; each has one of
+// its own.
+const FirstProjectUser = 10000
 
 // Limits of a project.
 const (
@@ -112,6 +120,8 @@ func (p *Project) Validate() error {
 		return FieldErrorf("namespace", "%q does not fit: it is 1 to 63 of a-z, 0-9 and '-', and begins and ends with a letter or digit", clip(p.Namespace))
 	case !slices.Contains(Roles, p.Role):
 		return FieldErrorf("role", "%q is no role; the roles are %v", p.Role, Roles)
+	case p.Folder != "" && (len(p.Folder) > 1024 || p.Folder[0] != '/' || strings.ContainsAny(p.Folder, "\x00\n")):
+		return FieldErrorf("folder", "%q is no absolute path of a folder on the runners", clip(p.Folder))
 	case len(p.Labels) > maxLabels:
 		return FieldErrorf("labels", "are %d; at most %d are allowed", len(p.Labels), maxLabels)
 	}

@@ -15,6 +15,7 @@ type target struct {
 	account    cloud.AccountID
 	cloudspace cloud.CloudspaceID
 	machine    cloud.MachineID
+	project    cloud.ProjectID
 }
 
 // roles are the caller's roles on the target: its strongest membership from the
@@ -28,7 +29,8 @@ func (r *Request) roles(t target) authz.Roles {
 	for _, m := range r.Memberships {
 		holds := m.AccountID == t.account && t.account != "" &&
 			(m.CloudspaceID == "" || m.CloudspaceID == t.cloudspace) &&
-			(m.MachineID == "" || m.MachineID == t.machine)
+			(m.MachineID == "" || m.MachineID == t.machine) &&
+			(m.ProjectID == "" || m.ProjectID == t.project)
 		if holds && slices.Index(strength, m.Role) > slices.Index(strength, roles.Scope) {
 			roles.Scope = m.Role
 		}
@@ -65,6 +67,8 @@ func (r *Request) sees(k cloud.Kind) store.Visibility {
 		switch {
 		case r.Account != "" && m.AccountID != r.Account:
 		case !authz.Allowed(authz.Roles{Scope: m.Role}, authz.Read, k):
+		case m.ProjectID != "":
+			v.Projects = append(v.Projects, m.ProjectID)
 		case m.MachineID != "":
 			v.Machines = append(v.Machines, m.MachineID)
 		case m.CloudspaceID != "":

@@ -15,7 +15,7 @@ func cloudspaceTarget(s *cloud.Cloudspace) target {
 }
 
 func cloudspaceSubject(s *cloud.Cloudspace) subject {
-	return subject{cloud.KindCloudspace, string(s.ID), s.Name, s.AccountID, s.ID}
+	return subject{cloud.KindCloudspace, string(s.ID), s.Name, s.AccountID, s.ID, ""}
 }
 
 // NewCloudspace is what a cloudspace is made from. Account and Location are ids

@@ -82,6 +82,7 @@ type Control struct {
 	auth    *credentials
 	images  imageBodies
 	onces   onces
+	answers answers       // of projects' default and key scripts
 	cleared chan struct{} // leftovers may be looked at again
 	// resolver finds the addresses of images' sources; nil is the system's.
 	resolver *net.Resolver
@@ -103,6 +104,8 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Pace.Nodes = cmp.Or(c.Pace.Nodes, c.NodeOffline/9)
 	c.Pace.complete()
 	c.images.fetches = newFetches()
+	c.answers.byID = map[string]*answer{}
+	c.answers.ctx, c.answers.stop = context.WithCancel(context.WithoutCancel(ctx))
 	c.loops = reconcile.New(c.takeLease, cfg.Log)
 	inst, err := loadInstallation(ctx, cfg)
 	if err != nil {
@@ -110,7 +113,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	}
 	c.inst = inst
 	c.jobs = job.NewQueue(cfg.DB, c.ID, cfg.Log, job.Hooks{
-		Finished: c.jobsFinished, Script: c.wireScript, Args: wireArgs, StoreLog: c.storeLog, LogStored: c.feed.log,
+		Finished: c.jobsFinished, Script: c.wireScript, Args: c.wireArgs, StoreLog: c.storeLog, LogStored: c.feed.log,
 		Trust: []string{inst.sign.VerifyKey().String()},
 	})
 	c.jobs.SetOffline(c.NodeOffline)

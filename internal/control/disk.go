@@ -15,7 +15,7 @@ func (c *Control) Disk(ctx context.Context, r *Request, id cloud.DiskID) (*cloud
 		if d, err = tx.Disk(id); err != nil {
 			return err
 		}
-		return r.permit(authz.Read, target{cloud.KindDisk, d.Name, d.AccountID, d.CloudspaceID, d.MachineID}, string(id))
+		return r.permit(authz.Read, target{cloud.KindDisk, d.Name, d.AccountID, d.CloudspaceID, d.MachineID, ""}, string(id))
 	})
 	return d, err
 }

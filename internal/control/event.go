@@ -19,6 +19,7 @@ type subject struct {
 	id, name   string
 	account    cloud.AccountID
 	cloudspace cloud.CloudspaceID
+	project    cloud.ProjectID
 }
 
 // event records the mutation in its own transaction. before and after are the
@@ -28,7 +29,7 @@ func (ch *change) event(action string, s subject, before, after any) error {
 	ch.made = strings.Join([]string{action, s.name, s.id}, " ")
 	return ch.AddEvent(&cloud.Event{
 		Class: cloud.ClassAPI, Actor: string(ch.r.User.ID), ActorName: ch.r.User.Name, Credential: ch.r.Credential,
-		RequestID: ch.r.ID, Address: ch.r.Address, AccountID: s.account, CloudspaceID: s.cloudspace,
+		RequestID: ch.r.ID, Address: ch.r.Address, AccountID: s.account, CloudspaceID: s.cloudspace, ProjectID: s.project,
 		SubjectKind: s.kind, SubjectID: s.id, SubjectName: s.name, Action: action, Outcome: cloud.OutcomeOK,
 		Difference: difference(before, after),
 	})
@@ -51,7 +52,7 @@ func (c *Control) refused(ctx context.Context, r *Request, action string, cause 
 // operationEvent records the start and the end of each operation.
 func (c *Control) operationEvent(tx *store.Tx, o *cloud.Operation) error {
 	e := &cloud.Event{
-		Class: cloud.ClassOperation, Actor: o.CreatedBy, RequestID: o.RequestID, AccountID: o.AccountID, CloudspaceID: o.CloudspaceID,
+		Class: cloud.ClassOperation, Actor: o.CreatedBy, RequestID: o.RequestID, AccountID: o.AccountID, CloudspaceID: o.CloudspaceID, ProjectID: o.ProjectID,
 		SubjectKind: cloud.KindOperation, SubjectID: string(o.ID), SubjectName: o.SubjectName,
 		Action: o.Kind + "." + string(o.State), Outcome: cloud.OutcomeOK, Message: o.Error,
 	}
@@ -81,13 +82,13 @@ func (c *Control) wakeNext(tx *store.Tx, o *cloud.Operation) error {
 // stateEvent records an observed change of state.
 func stateEvent(tx *store.Tx, action string, s subject, message string) error {
 	return tx.AddEvent(&cloud.Event{
-		Class: cloud.ClassState, Actor: "system", ActorName: "system", AccountID: s.account, CloudspaceID: s.cloudspace,
+		Class: cloud.ClassState, Actor: "system", ActorName: "system", AccountID: s.account, CloudspaceID: s.cloudspace, ProjectID: s.project,
 		SubjectKind: s.kind, SubjectID: s.id, SubjectName: s.name, Action: action, Outcome: cloud.OutcomeOK, Message: message,
 	})
 }
 
 // secretFields never appear in a difference.
-var secretFields = map[string]bool{"PasswordHash": true, "Hash": true, "SetupHash": true, "CSRF": true, "UserData": true, "Meta": true}
+var secretFields = map[string]bool{"PasswordHash": true, "Hash": true, "SetupHash": true, "CSRF": true, "UserData": true, "Meta": true, "Secrets": true, "Application": true, "Deployment": true, "EffectiveApplication": true, "EffectiveDeployment": true}
 
 // difference is {"field": [old, new], …} of two values of one struct type.
 func difference(before, after any) json.RawMessage {

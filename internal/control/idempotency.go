@@ -96,9 +96,12 @@ func (c *Control) EndOnce(ctx context.Context, r *Request, a Answer) {
 	})
 }
 
-// Settle waits until all answers are stored. It is called when nobody sends
-// requests any more, before the store is closed.
-func (c *Control) Settle() { c.onces.wait.Wait() }
+// Settle waits until all answers are stored, and nothing that requests began runs
+// any more. It is called when nobody sends requests, before the store is closed.
+func (c *Control) Settle() {
+	c.answers.end()
+	c.onces.wait.Wait()
+}
 
 // markOnce records with the change of a request with an Idempotency-Key that it
 // was made.

@@ -13,13 +13,17 @@ import (
 type installation struct {
 	ca   *pki.CA
 	sign *pki.SigningKey
+	// values seals secrets in rows: there are many, and a new master key seals only
+	// this key anew.
+	values *pki.ValueKey
 }
 
 // The settings that hold them. The private ones are sealed.
 const (
-	settingCACert  = "ca.cert"
-	settingCAKey   = "ca.key"
-	settingSignKey = "sign.key"
+	settingCACert   = "ca.cert"
+	settingCAKey    = "ca.key"
+	settingSignKey  = "sign.key"
+	settingValueKey = "value.key"
 )
 
 func loadInstallation(ctx context.Context, cfg Config) (*installation, error) {
@@ -68,7 +72,38 @@ func (i *installation) make(tx *store.Tx, keys *pki.Keyring) (err error) {
 			return err
 		}
 	}
-	return nil
+	return i.makeValues(tx, keys, version)
+}
+
+func (i *installation) makeValues(tx *store.Tx, keys *pki.Keyring, version int) (err error) {
+	key := pki.NewValueKey()
+	if err := sealSetting(tx, keys, version, settingValueKey, key); err != nil {
+		return err
+	}
+	i.values, err = pki.OpenValueKey(key)
+	return err
+}
+
+// openValues opens the key of secrets in rows; an installation from before there
+// was one gets it.
+func (i *installation) openValues(tx *store.Tx, keys *pki.Keyring) error {
+	sealed, err := tx.LockSetting(settingValueKey)
+	if err != nil {
+		return err
+	}
+	if sealed == "" {
+		need, err := tx.MasterKey()
+		if err != nil {
+			return err
+		}
+		return i.makeValues(tx, keys, pki.SealedBy(need.Check))
+	}
+	key, err := openSetting(tx, keys, settingValueKey)
+	if err != nil {
+		return err
+	}
+	i.values, err = pki.OpenValueKey(key)
+	return err
 }
 
 func (i *installation) open(tx *store.Tx, keys *pki.Keyring, cert string) error {
@@ -83,8 +118,10 @@ func (i *installation) open(tx *store.Tx, keys *pki.Keyring, cert string) error 
 	if err != nil {
 		return err
 	}
-	i.sign, err = pki.ParseSigningKey(signKey)
-	return err
+	if i.sign, err = pki.ParseSigningKey(signKey); err != nil {
+		return err
+	}
+	return i.openValues(tx, keys)
 }
 
 // controllerCert is how long a controller's certificate holds; a new one is made

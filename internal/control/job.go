@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"atoll/internal/authz"
@@ -49,7 +50,7 @@ func (c *Control) CreateJobs(ctx context.Context, r *Request, list []*cloud.Job)
 }
 
 func jobTarget(j *cloud.Job) target {
-	t := target{kind: cloud.KindJob, name: string(j.ID), account: j.AccountID, cloudspace: j.CloudspaceID}
+	t := target{kind: cloud.KindJob, name: string(j.ID), account: j.AccountID, cloudspace: j.CloudspaceID, project: j.ProjectID}
 	if j.SubjectKind == cloud.KindMachine {
 		t.machine = cloud.MachineID(j.SubjectID)
 	}
@@ -112,6 +113,11 @@ func (c *Control) jobsFinished(tx *store.Tx, done []cloud.Job) error {
 			}
 			tx.Notify()
 			tx.OnCommit(func() { c.ops.Signal(id) })
+		}
+		if strings.HasPrefix(done[i].Key, "check:") && done[i].OperationID == "" {
+			if err := c.checked(tx, done[i].ID); err != nil {
+				return err
+			}
 		}
 		if done[i].SubjectKind == cloud.KindLeftover {
 			tx.OnCommit(func() { signal(c.cleared) })

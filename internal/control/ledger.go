@@ -28,11 +28,12 @@ func (a amounts) plus(b amounts) amounts {
 	return out
 }
 
-// posting is one movement in the ledger: on the account, the cloudspace and,
+// posting is one movement in the ledger: on the account, the cloudspace or project and,
 // for what takes a node's capacity, the node.
 type posting struct {
 	account     cloud.AccountID
 	cloudspace  cloud.CloudspaceID
+	project     cloud.ProjectID
 	node        cloud.NodeID
 	subjectKind cloud.Kind
 	subjectID   string
@@ -45,6 +46,7 @@ type poster interface {
 	Balance(cloud.Scope, cloud.Resource) (cloud.Balance, error)
 	Account(cloud.AccountID) (*cloud.Account, error)
 	Cloudspace(cloud.CloudspaceID) (*cloud.Cloudspace, error)
+	Project(cloud.ProjectID) (*cloud.Project, error)
 }
 
 // facts posts what has happened already, which no limit can refuse.
@@ -80,6 +82,9 @@ func (p posting) scopes() []cloud.Scope {
 	if p.cloudspace != "" {
 		out = append(out, cloud.Scope{Kind: cloud.KindCloudspace, ID: string(p.cloudspace)})
 	}
+	if p.project != "" {
+		out = append(out, cloud.Scope{Kind: cloud.KindProject, ID: string(p.project)})
+	}
 	if p.node != "" {
 		out = append(out, cloud.Scope{Kind: cloud.KindNode, ID: string(p.node)})
 	}
@@ -96,7 +101,7 @@ func explainQuota(tx poster, scope cloud.Scope, r cloud.Resource, want int64) er
 		return cloud.Errorf(cloud.Capacity, "the node has %d %s left of %d, and %d are needed", left, r, b.Limit, want)
 	}
 	name, who := scopeName(tx, scope), "an operator of the installation"
-	if scope.Kind == cloud.KindCloudspace {
+	if scope.Kind == cloud.KindCloudspace || scope.Kind == cloud.KindProject {
 		who = "an admin of the account"
 	}
 	return cloud.Errorf(cloud.Quota, "the quota of %s %s allows %d %s, %d are in use and %d left; %d more are needed. %s can raise it",
@@ -112,6 +117,10 @@ func scopeName(tx poster, scope cloud.Scope) string {
 	case cloud.KindCloudspace:
 		if s, err := tx.Cloudspace(cloud.CloudspaceID(scope.ID)); err == nil {
 			return s.Name
+		}
+	case cloud.KindProject:
+		if p, err := tx.Project(cloud.ProjectID(scope.ID)); err == nil {
+			return p.Name
 		}
 	}
 	return fmt.Sprint(scope.ID)

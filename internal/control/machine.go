@@ -11,11 +11,11 @@ import (
 )
 
 func machineTarget(m *cloud.Machine) target {
-	return target{cloud.KindMachine, m.Name, m.AccountID, m.CloudspaceID, m.ID}
+	return target{cloud.KindMachine, m.Name, m.AccountID, m.CloudspaceID, m.ID, ""}
 }
 
 func machineSubject(m *cloud.Machine) subject {
-	return subject{cloud.KindMachine, string(m.ID), m.Name, m.AccountID, m.CloudspaceID}
+	return subject{cloud.KindMachine, string(m.ID), m.Name, m.AccountID, m.CloudspaceID, ""}
 }
 
 // NewMachine is what a machine is made from. Account, Cloudspace, Image and Size
@@ -38,7 +38,7 @@ func (c *Control) CreateMachine(ctx context.Context, r *Request, in NewMachine) 
 		if err != nil {
 			return err
 		}
-		if err := r.allow(authz.Create, target{cloud.KindMachine, in.Name, s.AccountID, s.ID, ""}); err != nil {
+		if err := r.allow(authz.Create, target{cloud.KindMachine, in.Name, s.AccountID, s.ID, "", ""}); err != nil {
 			return hideIn(err, r, cloudspaceTarget(s), spaceRef(in.Account, in.Cloudspace))
 		}
 		if _, err := ch.active(s.AccountID); err != nil {
@@ -200,7 +200,7 @@ func (ch *change) placeMachine(s *cloud.Cloudspace, m *cloud.Machine, o *cloud.O
 }
 
 func machinePosting(m *cloud.Machine, o cloud.OperationID, reason string) posting {
-	return posting{m.AccountID, m.CloudspaceID, m.NodeID, cloud.KindMachine, string(m.ID), o, reason}
+	return posting{m.AccountID, m.CloudspaceID, "", m.NodeID, cloud.KindMachine, string(m.ID), o, reason}
 }
 
 func machineOperation(kind string, m *cloud.Machine) *cloud.Operation {

@@ -165,7 +165,10 @@ func machineSpec(m *cloud.Machine, d *cloud.Disk) (*wire.MachineSpec, error) {
 
 // wireArgs completes the arguments of a job for its agent: user-data often holds
 // passwords, and readers of the account see the arguments that a job is stored with.
-func wireArgs(tx *store.Tx, j *cloud.Job) (json.RawMessage, error) {
+func (c *Control) wireArgs(tx *store.Tx, j *cloud.Job) (json.RawMessage, error) {
+	if j.Action == wire.ActionControlRun {
+		return c.controlArgs(j)
+	}
 	if j.Action != wire.ActionMachineStart {
 		return j.Args, nil
 	}

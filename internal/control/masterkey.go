@@ -30,7 +30,7 @@ import (
 // the file until the operator removes them, for backups from before.
 
 // sealedSettings are the settings that are sealed, each for its own name.
-var sealedSettings = []string{settingCAKey, settingSignKey}
+var sealedSettings = []string{settingCAKey, settingSignKey, settingValueKey}
 
 // resealBatch is how many values one transaction seals anew.
 const resealBatch = 50

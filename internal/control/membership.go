@@ -9,7 +9,7 @@ import (
 )
 
 func membershipTarget(m *cloud.Membership) target {
-	return target{kind: cloud.KindMembership, name: string(m.ID), account: m.AccountID, cloudspace: m.CloudspaceID, machine: m.MachineID}
+	return target{kind: cloud.KindMembership, name: string(m.ID), account: m.AccountID, cloudspace: m.CloudspaceID, machine: m.MachineID, project: m.ProjectID}
 }
 
 func (ch *change) membershipEvent(action string, u *cloud.User, before, after *cloud.Membership) error {
@@ -17,7 +17,7 @@ func (ch *change) membershipEvent(action string, u *cloud.User, before, after *c
 	if m == nil {
 		m = before
 	}
-	s := subject{kind: cloud.KindMembership, id: string(m.ID), name: u.Name, account: m.AccountID, cloudspace: m.CloudspaceID}
+	s := subject{kind: cloud.KindMembership, id: string(m.ID), name: u.Name, account: m.AccountID, cloudspace: m.CloudspaceID, project: m.ProjectID}
 	ch.revoked()
 	return ch.event(action, s, before, after)
 }
@@ -91,7 +91,7 @@ func members(tx *store.Tx, rows []cloud.Membership) ([]Member, error) {
 }
 
 // NewMembership says who gets which role where. Exactly one of User and
-// ServiceAccount and exactly one of Account, Cloudspace and Machine is set.
+// ServiceAccount and exactly one of Account, Cloudspace, Machine and Project is set.
 type NewMembership struct {
 	User           string // id, or name of a person
 	ServiceAccount string // id, or name in the account that the scope lies in
@@ -99,10 +99,11 @@ type NewMembership struct {
 	Account        cloud.AccountID
 	Cloudspace     cloud.CloudspaceID
 	Machine        cloud.MachineID
+	Project        cloud.ProjectID
 }
 
 // CreateMembership gives a user a role. For admins of the account, or of the
-// cloudspace or machine that it is about. Conflict if the user has a role there.
+// cloudspace, machine or project that it is about. Conflict if the user has a role there.
 func (c *Control) CreateMembership(ctx context.Context, r *Request, in NewMembership) (*cloud.Membership, error) {
 	var m *cloud.Membership
 	err := c.change(ctx, r, "membership.create", func(ch *change) (err error) {
@@ -142,7 +143,7 @@ func (c *Control) CreateMembership(ctx context.Context, r *Request, in NewMember
 }
 
 func (in *NewMembership) scope() string {
-	return string(in.Account) + string(in.Cloudspace) + string(in.Machine)
+	return string(in.Account) + string(in.Cloudspace) + string(in.Machine) + string(in.Project)
 }
 
 // noScope is the answer to a scope that is not there, or not for the caller.
@@ -153,21 +154,23 @@ func (in *NewMembership) noScope() error {
 		kind = cloud.KindCloudspace
 	case in.Machine != "":
 		kind = cloud.KindMachine
+	case in.Project != "":
+		kind = cloud.KindProject
 	}
 	return cloud.Errorf(cloud.NotFound, "there is no %s %s", kind, in.scope())
 }
 
 // newMembership finds the scope and the account that it lies in.
 func (ch *change) newMembership(in NewMembership) (*cloud.Membership, error) {
-	m := &cloud.Membership{Role: in.Role, AccountID: in.Account, CloudspaceID: in.Cloudspace, MachineID: in.Machine}
+	m := &cloud.Membership{Role: in.Role, AccountID: in.Account, CloudspaceID: in.Cloudspace, MachineID: in.Machine, ProjectID: in.Project}
 	n := 0
-	for _, set := range []bool{in.Account != "", in.Cloudspace != "", in.Machine != ""} {
+	for _, set := range []bool{in.Account != "", in.Cloudspace != "", in.Machine != "", in.Project != ""} {
 		if set {
 			n++
 		}
 	}
 	if n != 1 {
-		return nil, cloud.Errorf(cloud.Invalid, "a role is given on one account, one cloudspace or one machine; name exactly one of them")
+		return nil, cloud.Errorf(cloud.Invalid, "a role is given on one account, one cloudspace, one machine or one project; name exactly one of them")
 	}
 	switch {
 	case in.Machine != "":
@@ -182,6 +185,12 @@ func (ch *change) newMembership(in NewMembership) (*cloud.Membership, error) {
 			return nil, err
 		}
 		m.AccountID = s.AccountID
+	case in.Project != "":
+		p, err := ch.Project(in.Project)
+		if err != nil {
+			return nil, err
+		}
+		m.AccountID = p.AccountID
 	default:
 		if _, err := ch.Account(in.Account); err != nil {
 			return nil, err
@@ -212,7 +221,7 @@ func (ch *change) hasNone(u *cloud.User, m *cloud.Membership) error {
 		return err
 	}
 	for _, has := range list {
-		if has.AccountID == m.AccountID && has.CloudspaceID == m.CloudspaceID && has.MachineID == m.MachineID {
+		if has.AccountID == m.AccountID && has.CloudspaceID == m.CloudspaceID && has.MachineID == m.MachineID && has.ProjectID == m.ProjectID {
 			return cloud.StateErrorf(string(has.Role), "%s %s has the role %s there; change membership %s", u.Kind(), u.Name, has.Role, has.ID)
 		}
 	}
@@ -298,7 +307,7 @@ func (c *Control) DeleteMembership(ctx context.Context, r *Request, id cloud.Mem
 // person who is an enabled admin of the account. Service accounts do not count:
 // nobody can log in as one.
 func (ch *change) notLastAccountAdmin(m *cloud.Membership, u *cloud.User) error {
-	if m.Role != cloud.ScopeAdmin || m.CloudspaceID != "" || u.IsService() || u.Disabled {
+	if m.Role != cloud.ScopeAdmin || m.CloudspaceID != "" || m.ProjectID != "" || u.IsService() || u.Disabled {
 		return nil
 	}
 	if err := ch.LockAccount(m.AccountID); err != nil {
@@ -306,7 +315,7 @@ func (ch *change) notLastAccountAdmin(m *cloud.Membership, u *cloud.User) error 
 	}
 	list, _, err := ch.Tx.Memberships(store.Query{
 		Limit: store.MaxLimit, Visible: store.Everything,
-		Filter: []string{"account=" + string(m.AccountID), "role=" + string(cloud.ScopeAdmin), "cloudspace="},
+		Filter: []string{"account=" + string(m.AccountID), "role=" + string(cloud.ScopeAdmin), "cloudspace=", "project="},
 	})
 	if err != nil {
 		return err

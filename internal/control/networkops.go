@@ -192,17 +192,18 @@ func nextNetworkSpec(tx *store.Tx, id cloud.CloudspaceID) (*wire.NetworkSpec, cl
 }
 
 // dropSpecifications cancels what would make the network again after its removal,
-// where the node was away for a while.
+// where the node was away for a while. What the node holds is canceled too: it
+// runs before the removal or, if the node's agent lost it, not at all.
 func dropSpecifications(s *op.Scope, id cloud.CloudspaceID) error {
-	queued, err := s.Tx.QueuedWithKey(networkKey(id))
+	unfinished, err := s.Tx.UnfinishedWithKey(networkKey(id))
 	if err != nil {
 		return err
 	}
-	for i := range queued {
-		if queued[i].Action != wire.ActionNetworkEnsure {
+	for i := range unfinished {
+		if unfinished[i].Action != wire.ActionNetworkEnsure {
 			continue
 		}
-		if _, err := s.CancelJob(queued[i].ID, "the network is removed"); err != nil {
+		if _, err := s.CancelJob(unfinished[i].ID, "the network is removed"); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func operationTarget(o *cloud.Operation) target {
-	t := target{kind: cloud.KindOperation, name: string(o.ID), account: o.AccountID, cloudspace: o.CloudspaceID}
+	t := target{kind: cloud.KindOperation, name: string(o.ID), account: o.AccountID, cloudspace: o.CloudspaceID, project: o.ProjectID}
 	if o.SubjectKind == cloud.KindMachine {
 		t.machine = cloud.MachineID(o.SubjectID)
 	}
@@ -82,7 +82,7 @@ func (c *Control) CancelOperation(ctx context.Context, r *Request, id cloud.Oper
 		if err := c.ops.Cancel(ch.Tx, id); err != nil {
 			return err
 		}
-		return ch.event("operation.cancel", subject{cloud.KindOperation, string(id), o.SubjectName, o.AccountID, o.CloudspaceID}, nil, nil)
+		return ch.event("operation.cancel", subject{cloud.KindOperation, string(id), o.SubjectName, o.AccountID, o.CloudspaceID, o.ProjectID}, nil, nil)
 	})
 }
 
@@ -105,7 +105,7 @@ func (c *Control) RetryOperation(ctx context.Context, r *Request, id cloud.Opera
 		if again, err = c.ops.Retry(ch.Tx, id, string(r.User.ID), r.ID); err != nil {
 			return err
 		}
-		return ch.event("operation.retry", subject{cloud.KindOperation, string(again.ID), o.SubjectName, o.AccountID, o.CloudspaceID}, nil, nil)
+		return ch.event("operation.retry", subject{cloud.KindOperation, string(again.ID), o.SubjectName, o.AccountID, o.CloudspaceID, o.ProjectID}, nil, nil)
 	})
 	return shown(again), err
 }

@@ -11,11 +11,11 @@ import (
 )
 
 func portForwardTarget(f *cloud.PortForward) target {
-	return target{cloud.KindPortForward, string(f.ID), f.AccountID, f.CloudspaceID, f.MachineID}
+	return target{cloud.KindPortForward, string(f.ID), f.AccountID, f.CloudspaceID, f.MachineID, ""}
 }
 
 func portForwardSubject(f *cloud.PortForward) subject {
-	return subject{cloud.KindPortForward, string(f.ID), string(f.ID), f.AccountID, f.CloudspaceID}
+	return subject{cloud.KindPortForward, string(f.ID), string(f.ID), f.AccountID, f.CloudspaceID, ""}
 }
 
 // NewPortForward is what a port forward is made from.
@@ -36,7 +36,7 @@ func (c *Control) CreatePortForward(ctx context.Context, r *Request, in NewPortF
 		if err != nil {
 			return err
 		}
-		if err := r.allow(authz.Create, target{cloud.KindPortForward, "to " + m.Name, m.AccountID, m.CloudspaceID, m.ID}); err != nil {
+		if err := r.allow(authz.Create, target{cloud.KindPortForward, "to " + m.Name, m.AccountID, m.CloudspaceID, m.ID, ""}); err != nil {
 			return hideIn(err, r, machineTarget(m), in.Machine.String())
 		}
 		if _, err := ch.active(m.AccountID); err != nil {
@@ -71,7 +71,7 @@ func (c *Control) CreatePortForward(ctx context.Context, r *Request, in NewPortF
 		} else if err != nil {
 			return err
 		}
-		p := posting{f.AccountID, f.CloudspaceID, "", cloud.KindPortForward, string(f.ID), o.ID, "create"}
+		p := posting{f.AccountID, f.CloudspaceID, "", "", cloud.KindPortForward, string(f.ID), o.ID, "create"}
 		if err := ch.post(p, amounts{cloud.ResourcePortForwards: 1}); err != nil {
 			return err
 		}

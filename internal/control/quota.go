@@ -36,7 +36,14 @@ func scopeOf(tx *store.Tx, s cloud.Scope) (target, error) {
 		}
 		return target{kind: cloud.KindQuota, name: "of cloudspace " + p.Name, account: p.AccountID, cloudspace: p.ID}, nil
 	}
-	return target{}, cloud.FieldErrorf("scope", "%q has no quota; accounts and cloudspaces have", s.Kind)
+	if s.Kind == cloud.KindProject {
+		p, err := tx.Project(cloud.ProjectID(s.ID))
+		if err != nil {
+			return target{}, err
+		}
+		return target{kind: cloud.KindQuota, name: "of project " + p.Name, account: p.AccountID, project: p.ID}, nil
+	}
+	return target{}, cloud.FieldErrorf("scope", "%q has no quota; accounts, cloudspaces and projects have", s.Kind)
 }
 
 // permitQuota returns nil if the caller may do it with the scope's quota.
@@ -54,7 +61,7 @@ func permitQuota(tx *store.Tx, r *Request, a authz.Action, s cloud.Scope) (targe
 	if a == authz.Manage {
 		// The one who is limited must not raise his own limit: a cloudspace's is set
 		// with a role on the account.
-		t.cloudspace = ""
+		t.cloudspace, t.project = "", ""
 		if !authz.Allowed(r.roles(t), a, cloud.KindQuota) {
 			return t, cloud.Errorf(cloud.Denied, "you may not set the limits %s; an admin of the account could", t.name)
 		}
@@ -82,7 +89,7 @@ func (c *Control) Quota(ctx context.Context, r *Request, s cloud.Scope) ([]cloud
 func (c *Control) SetLimits(ctx context.Context, r *Request, s cloud.Scope, limits map[cloud.Resource]int64) (list []cloud.Balance, notes []string, err error) {
 	err = c.change(ctx, r, "quota.set", func(ch *change) error {
 		act := authz.Update
-		if s.Kind == cloud.KindCloudspace {
+		if s.Kind != cloud.KindAccount {
 			act = authz.Manage
 		}
 		t, err := permitQuota(ch.Tx, r, act, s)
@@ -95,7 +102,7 @@ func (c *Control) SetLimits(ctx context.Context, r *Request, s cloud.Scope, limi
 		if err := validateLimits(limits); err != nil {
 			return err
 		}
-		if s.Kind == cloud.KindCloudspace {
+		if s.Kind != cloud.KindAccount {
 			if _, err := ch.active(t.account); err != nil {
 				return err
 			}
@@ -159,7 +166,7 @@ func (ch *change) setLimits(s cloud.Scope, limits map[cloud.Resource]int64) (not
 		}
 	}
 	ch.plan.Steps = append(ch.plan.Steps, notes...)
-	return notes, ch.event("quota.set", subject{cloud.KindQuota, s.ID, strings.TrimPrefix(t.name, "of "), t.account, t.cloudspace}, before, set{limits})
+	return notes, ch.event("quota.set", subject{cloud.KindQuota, s.ID, strings.TrimPrefix(t.name, "of "), t.account, t.cloudspace, t.project}, before, set{limits})
 }
 
 // dropLimits takes all limits of a scope that is deleted.

@@ -126,6 +126,9 @@ func (c *Control) retainOnce(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%s: %w", r.what, err))
 		}
 	}
+	if err := c.forgetActions(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("actions: %w", err))
+	}
 	if ctx.Err() != nil {
 		return nil // the rest waits for the next look
 	}

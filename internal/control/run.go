@@ -21,7 +21,7 @@ func (c *Control) Run(ctx context.Context) error {
 	for _, loop := range []func(context.Context) error{
 		c.jobs.Run, c.ops.Run, c.heedOthers, c.numberEvents, c.watchNodes,
 		c.keepCredentials, c.fetchImages, c.clearLeftovers, c.retain, c.fireSchedules,
-		c.stayPresent, c.watchSoundness, c.rotateKeys,
+		c.stayPresent, c.watchSoundness, c.rotateKeys, c.checkDeployments, c.keepDeployments,
 	} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil {

@@ -68,7 +68,7 @@ func (q *Queue) readyFor(j *cloud.Job, now cloud.Time) *session {
 		return nil
 	}
 	s, l := q.sessions[j.TargetNode], q.lanes[j.Lane]
-	if s == nil || l == nil || s.synced.IsZero() || len(l.jobs) > 0 || l.more || s.places(l) <= 0 {
+	if s == nil || l == nil || s.synced.IsZero() || !l.empty() || s.places(l) <= 0 {
 		return nil
 	}
 	if s.wait == nil && now.Sub(s.heard) > awake {

@@ -189,9 +189,10 @@ func TestGivenUpJobIsNotHandedOver(t *testing.T) {
 		s := r.sessions[a.peer.Node]
 		s.wait = nil // an exchange is on its way
 		r.Queue.mu.Unlock()
-		j := a.job()
-		r.add(j)
+		j, kept := a.job(), a.job()
+		r.add(j, kept)
 		r.want(j, cloud.JobLeased)
+		r.want(kept, cloud.JobLeased)
 		r.Queue.mu.Lock()
 		s.heard = cloud.Now().Add(-time.Hour) // it never came, for long
 		r.Queue.mu.Unlock()
@@ -203,8 +204,13 @@ func TestGivenUpJobIsNotHandedOver(t *testing.T) {
 			return r.lose(tx, held, "its node is silent")
 		})
 		r.want(j, cloud.JobLost)
-		if w := a.say(); !w.held() {
-			t.Errorf("answer = %+v; want nothing of a job that was given up", w.got)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.Exchange(gone, a.peer, a.next(), w); err == nil {
+			t.Fatal("an exchange that could not be stored was taken")
+		}
+		if got := a.ask().Jobs; len(got) != 1 || got[0].ID != kept.ID {
+			t.Errorf("jobs = %+v; want the one that was not given up", got)
 		}
 		w.Drop()
 	})

@@ -58,7 +58,7 @@ func (q *Queue) pick(s *session) *handover {
 			h.jobs = append(h.jobs, j)
 			n--
 		}
-		if l.role && len(l.jobs) > 0 {
+		if l.role && l.n > 0 {
 			q.wakeLane(l) // the next one takes its share
 		}
 	}
@@ -207,7 +207,7 @@ func (q *Queue) wakeIfWork(s *session) {
 		return
 	}
 	for _, l := range s.lanes {
-		if (len(l.jobs) > 0 || l.more) && s.places(l) > 0 {
+		if !l.empty() && s.places(l) > 0 {
 			q.wake(s)
 			return
 		}

@@ -16,7 +16,7 @@ func (q *Queue) lane(name, queue string, role bool) *lane {
 	if l == nil {
 		l = &lane{
 			name: name, queue: queue, role: role, more: true, used: true,
-			ids: map[cloud.JobID]*cloud.Job{}, subs: map[*session]bool{}, blocked: map[string]*blockedKey{},
+			ids: map[cloud.JobID]*cloud.Job{}, lines: map[cloud.AccountID]*line{}, subs: map[*session]bool{}, blocked: map[string]*blockedKey{},
 		}
 		q.lanes[name] = l
 	}
@@ -105,7 +105,7 @@ func laneJob(name string) *cloud.Job {
 // wakeLane wakes the session of a node's lane, or of a role's lane the waiting
 // one with the most free places that is not awake already.
 func (q *Queue) wakeLane(l *lane) {
-	if len(l.jobs) == 0 && !l.more {
+	if l.empty() {
 		return
 	}
 	var best *session
@@ -126,7 +126,7 @@ func (q *Queue) wakeLane(l *lane) {
 // are spread over the nodes that have free places.
 func (l *lane) share(s *session) int {
 	if !l.role {
-		return len(l.jobs)
+		return l.n
 	}
 	n := 1
 	for other := range l.subs {
@@ -134,47 +134,107 @@ func (l *lane) share(s *session) int {
 			n++
 		}
 	}
-	return (len(l.jobs) + n - 1) / n
+	return (l.n + n - 1) / n
 }
 
-// refill reads the next jobs of lanes that ran empty. The caller does not hold mu.
-func (q *Queue) refill(ctx context.Context, s *session) error {
-	type reading struct {
-		l    *lane
-		keys []string // whose jobs wait in the lane already
+// reading is the next jobs of a lane that are read from the store.
+type reading struct {
+	l        *lane
+	keys     []string                 // whose jobs wait in the lane already
+	all      bool                     // which accounts have jobs is read too
+	have     map[cloud.AccountID]bool // those of whom jobs are here
+	accounts []cloud.AccountID        // whose jobs are read
+	known    []cloud.AccountID        // who have jobs here, and some in the store
+	jobs     [][]cloud.Job            // of each account
+	size     int                      // of each account at most
+}
+
+// begin notes what is to be read of the lane, nil if nothing. What is put into the
+// lane meanwhile may set that it must be read again.
+func (l *lane) begin() *reading {
+	if !l.more && len(l.turns) == len(l.lines) {
+		return nil
 	}
-	var empty []reading
+	r := &reading{l: l, all: l.more, size: lineOf(len(l.lines)), have: map[cloud.AccountID]bool{}}
+	for account, li := range l.lines {
+		if len(li.jobs) > 0 {
+			r.have[account] = true
+		} else {
+			r.accounts = append(r.accounts, account)
+			delete(l.lines, account)
+		}
+	}
+	l.more, l.used = false, true
+	for key, b := range l.blocked {
+		b.more = true
+		r.keys = append(r.keys, key)
+	}
+	return r
+}
+
+func (r *reading) read(tx *store.Tx) error {
+	if r.all {
+		all, err := tx.QueuedAccounts(r.l.name)
+		if err != nil {
+			return err
+		}
+		r.accounts, r.known = nil, nil
+		for _, account := range all {
+			if r.have[account] {
+				r.known = append(r.known, account)
+			} else {
+				r.accounts = append(r.accounts, account)
+			}
+		}
+		r.size = lineOf(len(all))
+	}
+	r.jobs = nil
+	for _, account := range r.accounts {
+		jobs, err := tx.QueuedJobs(r.l.name, account, r.keys, r.size)
+		if err != nil {
+			return err
+		}
+		r.jobs = append(r.jobs, jobs)
+	}
+	return nil
+}
+
+// end takes in what was read.
+func (r *reading) end() {
+	for i, account := range r.accounts {
+		r.l.filled(account, r.jobs[i], r.size)
+	}
+	for _, account := range r.known {
+		r.l.unknown(account)
+	}
+}
+
+// refill reads the next jobs of accounts of which none are left here. The caller
+// does not hold mu.
+func (q *Queue) refill(ctx context.Context, s *session) error {
+	var list []*reading
 	q.mu.Lock()
 	for _, l := range s.lanes {
-		if !l.more || len(l.jobs) > 0 || s.places(l) == 0 {
+		if s.places(l) == 0 {
 			continue
 		}
-		r := reading{l: l}
-		for key, b := range l.blocked {
-			b.more = true
-			r.keys = append(r.keys, key)
+		if r := l.begin(); r != nil {
+			list = append(list, r)
 		}
-		empty = append(empty, r)
-		l.used = true
-		l.more, l.bound = false, nil // jobs that are put meanwhile may set it again
 	}
 	q.mu.Unlock()
-	for i, r := range empty {
-		var jobs []cloud.Job
-		err := q.db.View(ctx, func(tx *store.Tx) (err error) {
-			jobs, err = tx.QueuedJobs(r.l.name, r.keys, laneWindow)
-			return err
-		})
+	for i, r := range list {
+		err := q.db.View(ctx, r.read)
 		q.mu.Lock()
 		if err != nil {
-			for _, r := range empty[i:] {
+			for _, r := range list[i:] {
 				r.l.reread()
 			}
 			s.retry = true
 			q.mu.Unlock()
 			return err
 		}
-		r.l.filled(jobs)
+		r.end()
 		q.mu.Unlock()
 	}
 	return nil
@@ -236,7 +296,7 @@ func (q *Queue) sweep(silent cloud.Time) {
 		}
 	}
 	for _, l := range q.lanes {
-		if len(l.subs) == 0 || !l.used && len(l.jobs) == 0 && len(l.blocked) == 0 && !l.more {
+		if len(l.subs) == 0 || !l.used && l.empty() && len(l.blocked) == 0 {
 			q.forgetLane(l)
 		}
 		l.used = false

@@ -225,6 +225,54 @@ func TestLongLanesLoseAndStarveNothing(t *testing.T) {
 	})
 }
 
+// An account with more jobs than a lane holds in memory must not keep others
+// waiting, wherever the jobs come from.
+func TestAccountsTakeTurns(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.agent()
+		a.room = 4
+		of := func(account cloud.AccountID, n int) []*cloud.Job {
+			jobs := make([]*cloud.Job, n)
+			for i := range jobs {
+				jobs[i] = a.job()
+				jobs[i].AccountID = account
+			}
+			return jobs
+		}
+		many := of("many", 2*laneWindow+500)
+		r.add(many...)
+		held := a.ask().Jobs
+		for name, add := range map[string]func(...*cloud.Job){
+			"here":             r.add,
+			"before the start": func(jobs ...*cloud.Job) { r.add(jobs...); r.restart() },
+			"at another controller": func(jobs ...*cloud.Job) {
+				other := NewQueue(r.db, cloud.NewID[cloud.ControllerID](), r.log, r.hooks)
+				r.update(func(tx *store.Tx) error { return other.Add(tx, jobs...) })
+				if err := r.Reload(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			few, urgent := of("few", 4), of("other", 1)
+			urgent[0].Priority = 1
+			want := append(slices.Clone(urgent), few...)
+			add(append(few, urgent...)...)
+			turn := map[cloud.JobID]int{}
+			for n := 0; n < 12; n += len(held) {
+				held = a.take(a.say(oks(held)...)).Jobs
+				for i := range held {
+					turn[held[i].ID] = n + i
+				}
+			}
+			for i, j := range want {
+				if at, ok := turn[j.ID]; !ok || at > 2*i+1 {
+					t.Errorf("added %s: job %d of the others came as number %d (%t)", name, i, at, ok)
+				}
+			}
+		}
+	})
+}
+
 func TestKeysRunOneAtATime(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, b := r.agent(), r.agent()
@@ -317,7 +365,7 @@ func TestKeyedJobsDoNotBlockTheLane(t *testing.T) {
 			r.Queue.mu.Lock()
 			defer r.Queue.mu.Unlock()
 			for _, l := range r.lanes {
-				if len(l.jobs)+len(l.ids)+l.nBlocked+len(l.blocked) > 0 {
+				if l.n+len(l.lines)+len(l.ids)+l.nBlocked+len(l.blocked) > 0 {
 					return false
 				}
 			}

@@ -187,8 +187,8 @@ func finishOf(node cloud.NodeID, r *wire.Result, now cloud.Time) store.Finish {
 	if f.State == cloud.JobQueued || !slices.Contains(cloud.JobTransitions[cloud.JobRunning], f.State) {
 		f.State, f.Error = cloud.JobFailed, "the agent reported the state "+Clean(string(r.State), 40)
 	}
-	if len(r.Result) > 0 && len(r.Result) <= cloud.MaxInlineResult && json.Valid(r.Result) {
-		f.Result = Clean(string(r.Result), cloud.MaxInlineResult)
+	if len(r.Result) > 0 && len(r.Result) <= cloud.MaxActionResult && json.Valid(r.Result) {
+		f.Result = Clean(string(r.Result), cloud.MaxActionResult)
 	}
 	if len(r.Stats) > 0 {
 		stats := r.Stats

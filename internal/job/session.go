@@ -51,6 +51,7 @@ type session struct {
 	bare map[wire.JobRef]bool
 	// What the next answers carry.
 	again   []wire.Job // leased to the node
+	doubt   bool       // the agent was silent: what is in again may have been given up
 	cancels []wire.JobRef
 	streams []wire.StreamOpen
 	forget  []wire.JobRef
@@ -101,16 +102,17 @@ const resyncEvery = time.Minute
 
 // report is one exchange on its way into the store.
 type report struct {
-	x     *wire.Exchange
-	s     *session
-	fresh bool // the first of its session, or of this controller
-	late  bool // a newer one was taken already: what it reports counts, what it asks for does not
-	sync  bool
-	acks  []store.JobRef
-	again []wire.Job     // handed over in answers that the agent did not get
-	lost  []*wire.Answer // these answers
-	logs  []wire.LogChunk
-	bare  map[wire.JobRef]bool // of the results
+	x         *wire.Exchange
+	s         *session
+	fresh     bool // the first of its session, or of this controller
+	late      bool // a newer one was taken already: what it reports counts, what it asks for does not
+	sync      bool
+	acks      []store.JobRef
+	again     []wire.Job     // to be handed over if they are still the node's
+	ofSession int            // the last ones of again, which are the first ones of the session's
+	lost      []*wire.Answer // these answers
+	logs      []wire.LogChunk
+	bare      map[wire.JobRef]bool // of the results
 }
 
 // Exchange takes what an agent says and answers at once or when there is
@@ -202,7 +204,7 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 		return nil, nil, cloud.Errorf(cloud.Unavailable, "the agent of node %s was started anew, or the node was deleted", p.Node)
 	}
 	now := cloud.Now()
-	silent := now.Sub(s.heard) > awake
+	s.doubt = s.doubt || now.Sub(s.heard) > awake
 	s.heard = now
 	q.seen[p.Node] = now
 	s.resend = s.resend || p.Resend // also of a late one: it is said once
@@ -224,13 +226,13 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 	}
 	s.free, s.room = x.Free, x.Room
 	r.acknowledge()
-	if silent { // what it was to get may have been given up meanwhile
-		r.again, s.again = append(r.again, s.again...), nil
-	}
 	for _, list := range [][]wire.Job{r.again, s.again} {
 		for i := range list {
 			s.take(list[i].Queue)
 		}
+	}
+	if s.doubt { // they leave the session when it is known, not before
+		r.again, r.ofSession = append(r.again, s.again...), len(s.again)
 	}
 	for queue, n := range s.reserved {
 		s.count(queue, -n)
@@ -303,6 +305,7 @@ func (q *Queue) finish(r *report, h *handover, again []wire.Job, w Waiter) {
 		s.told = s.told || len(a.Trust) > 0 && a.Number <= r.x.Answer
 	}
 	s.sent = nil
+	s.again, s.doubt = s.again[r.ofSession:], false
 	if r.sync {
 		s.synced = time.Now()
 		again = slices.DeleteFunc(again, func(j wire.Job) bool { return s.onItsWay(j.JobRef) })

@@ -144,7 +144,7 @@ func (e *Engine) Retry(tx *store.Tx, id cloud.OperationID, by, request string) (
 		return nil, cloud.StateErrorf(string(old.State), "operation %s (%s) cannot be retried; ask for the change again", id, old.Kind)
 	}
 	o := &cloud.Operation{
-		ID: cloud.NewID[cloud.OperationID](), Kind: old.Kind, AccountID: old.AccountID, CloudspaceID: old.CloudspaceID,
+		ID: cloud.NewID[cloud.OperationID](), Kind: old.Kind, AccountID: old.AccountID, CloudspaceID: old.CloudspaceID, ProjectID: old.ProjectID,
 		SubjectKind: old.SubjectKind, SubjectID: old.SubjectID, SubjectName: old.SubjectName,
 		Input: old.Input, RetryOf: old.ID, CreatedBy: by, RequestID: request,
 	}

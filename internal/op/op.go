@@ -118,7 +118,7 @@ func (s *Scope) add(step string, mk MakeJob) error {
 		return err
 	}
 	j.OperationID, j.Step = s.Op.ID, step
-	j.AccountID, j.CloudspaceID = s.Op.AccountID, s.Op.CloudspaceID
+	j.AccountID, j.CloudspaceID, j.ProjectID = s.Op.AccountID, s.Op.CloudspaceID, s.Op.ProjectID
 	if j.SubjectID == "" {
 		j.SubjectKind, j.SubjectID = s.Op.SubjectKind, s.Op.SubjectID
 	}

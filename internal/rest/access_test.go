@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"atoll/internal/cloud"
 	"atoll/internal/control"
 	"atoll/internal/pki"
+	"atoll/internal/store"
 	"atoll/internal/wire"
 )
 
@@ -58,7 +60,25 @@ func fixture(w *world) map[string]string {
 	w.ok(c.CreateSize(ctx, root, z))
 	ids["location"], ids["size"] = string(l.ID), string(z.ID)
 	peopleFixture(w, ids)
+	deploymentFixture(w, ids)
 	return ids
+}
+
+// deploymentFixture are a project without control scripts, so that none is waited
+// for, and a deployment of it.
+func deploymentFixture(w *world, ids map[string]string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	name, domain := "shop", "staging.example.com"
+	p, err := w.control.CreateProject(ctx, w.root, ids["account"], control.ProjectChange{Name: &name, BaseDomain: &domain})
+	w.ok(err)
+	d := &cloud.Deployment{ID: cloud.NewID[cloud.DeploymentID](), AccountID: p.AccountID, ProjectID: p.ID, Name: "main", State: cloud.DeploymentRunning}
+	a := &cloud.Action{
+		ID: cloud.NewID[cloud.ActionID](), AccountID: p.AccountID, ProjectID: p.ID, DeploymentID: d.ID, DeploymentName: d.Name,
+		Verb: cloud.VerbCreate, Outcome: cloud.ActionSucceeded,
+	}
+	w.ok(w.control.DB.Update(ctx, func(tx *store.Tx) error { return errors.Join(tx.CreateDeployment(d), tx.CreateAction(a)) }))
+	ids["project"], ids["deployment"], ids["action"] = string(p.ID), string(d.ID), string(a.ID)
 }
 
 func peopleFixture(w *world, ids map[string]string) {
@@ -189,7 +209,16 @@ var accesses = map[string]access{
 	"start-machine":  {may: member, allowed: 409}, "stop-machine": {may: member, allowed: 409}, "reboot-machine": {may: member, allowed: 409},
 	"delete-machine": {may: member, query: "force=true"},
 	"open-console":   {may: member, allowed: 409},
-	"get-disk":       {may: reader}, "get-port-forward": {may: reader},
+	"list-projects":  {may: anyone}, "list-deployments": {may: anyone}, "list-actions": {may: anyone},
+	"get-project": {may: reader}, "get-project-defaults": {may: reader, body: `{}`, allowed: 409}, "get-deployment": {may: reader}, "get-action": {may: reader},
+	"create-project":     {may: member, body: `{"account":"{account}","name":"x","base_domain":"example.com"}`},
+	"update-project":     {may: member, body: `{"description":"x"}`},
+	"delete-project":     {may: member, allowed: 409},
+	"create-deployment":  {may: member, body: `{"project":"{project}","name":"feature"}`, allowed: 409},
+	"update-deployment":  {may: member, body: `{"comment":"x"}`},
+	"archive-deployment": {may: member}, "restore-deployment": {may: member, allowed: 409},
+	"cleanup-deployment": {may: member, allowed: 409}, "delete-deployment": {may: member},
+	"get-disk": {may: reader}, "get-port-forward": {may: reader},
 	"create-port-forward": {may: member, body: `{"machine":"{machine}","public_port":2223,"port":80}`},
 	"delete-port-forward": {may: member},
 

@@ -21,7 +21,7 @@ func eventView(e *cloud.Event) api.Event {
 	return api.Event{
 		ID: string(e.ID), Seq: e.Seq, At: e.At.Time(), Class: string(e.Class), Actor: e.Actor, ActorName: e.ActorName,
 		Credential: e.Credential, RequestID: e.RequestID, Address: e.Address, AccountID: string(e.AccountID),
-		CloudspaceID: string(e.CloudspaceID), SubjectKind: string(e.SubjectKind), SubjectID: e.SubjectID, SubjectName: e.SubjectName,
+		CloudspaceID: string(e.CloudspaceID), ProjectID: string(e.ProjectID), SubjectKind: string(e.SubjectKind), SubjectID: e.SubjectID, SubjectName: e.SubjectName,
 		Action: e.Action, Outcome: string(e.Outcome), Message: e.Message, Difference: e.Difference, Hash: e.Hash,
 	}
 }

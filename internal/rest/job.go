@@ -22,7 +22,7 @@ import (
 
 func jobView(j *cloud.Job) api.Job {
 	return api.Job{
-		ID: string(j.ID), AccountID: string(j.AccountID), CloudspaceID: string(j.CloudspaceID), State: string(j.State), Action: j.Action,
+		ID: string(j.ID), AccountID: string(j.AccountID), CloudspaceID: string(j.CloudspaceID), ProjectID: string(j.ProjectID), State: string(j.State), Action: j.Action,
 		ScriptID: string(j.ScriptID), Args: j.Args, TargetNodeID: string(j.TargetNode), TargetRole: string(j.TargetRole),
 		TargetLocationID: string(j.TargetLocation), Queue: j.Queue, Priority: j.Priority, Key: j.Key, Supersede: j.Supersede,
 		Timeout: durationText(j.TimeoutMS), Attempts: j.MaxAttempts, Attempt: j.Attempt, Idempotent: j.Idempotent, RunAs: j.RunAs,

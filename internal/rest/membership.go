@@ -11,7 +11,7 @@ import (
 func membershipView(m *cloud.Membership) api.Membership {
 	return api.Membership{
 		ID: string(m.ID), UserID: string(m.UserID), Role: string(m.Role), AccountID: string(m.AccountID),
-		CloudspaceID: string(m.CloudspaceID), MachineID: string(m.MachineID), Meta: metaView(m.Meta),
+		CloudspaceID: string(m.CloudspaceID), MachineID: string(m.MachineID), ProjectID: string(m.ProjectID), Meta: metaView(m.Meta),
 	}
 }
 
@@ -66,6 +66,12 @@ func (s *Server) membershipCreate(ctx context.Context, r *control.Request, in *m
 			return nil, err
 		}
 		n.Cloudspace = c.ID
+	case b.Project != "":
+		p, err := s.control.Project(ctx, r, control.ProjectRef{Account: b.Account, Project: b.Project})
+		if err != nil {
+			return nil, err
+		}
+		n.Project = p.ID
 	default:
 		var err error
 		if n.Account, err = s.accountID(ctx, r, b.Account); err != nil {

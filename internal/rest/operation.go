@@ -12,7 +12,7 @@ import (
 
 func operationView(o *cloud.Operation) api.Operation {
 	return api.Operation{
-		ID: string(o.ID), Kind: o.Kind, AccountID: string(o.AccountID), CloudspaceID: string(o.CloudspaceID),
+		ID: string(o.ID), Kind: o.Kind, AccountID: string(o.AccountID), CloudspaceID: string(o.CloudspaceID), ProjectID: string(o.ProjectID),
 		SubjectKind: string(o.SubjectKind), SubjectID: o.SubjectID, SubjectName: o.SubjectName, State: string(o.State),
 		Step: o.Step, StepName: o.StepName, Steps: o.Steps, Attempt: o.Attempt, Progress: o.Progress, Message: o.Message, Input: o.Input,
 		Error: o.Error, ErrorCode: string(o.ErrorKind), CancelAsked: o.CancelAsked, RetryOf: string(o.RetryOf), CreatedBy: o.CreatedBy,

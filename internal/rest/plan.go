@@ -6,7 +6,7 @@ import (
 )
 
 func planView(p *cloud.Plan) api.Plan {
-	v := api.Plan{Action: p.Action, Steps: p.Steps}
+	v := api.Plan{Action: p.Action, Steps: p.Steps, Application: changesView(p.Application), Deployment: changesView(p.Deployment)}
 	for _, c := range p.Placement {
 		v.Placement = append(v.Placement, api.Candidate{NodeID: string(c.NodeID), Node: c.Node, Chosen: c.Chosen, Reason: c.Reason})
 	}

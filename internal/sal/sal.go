@@ -17,7 +17,8 @@ import (
 )
 
 // Node is everything an agent can do to its host. A nil Machines means that
-// the node offers no compute role; a nil Networks, no network role.
+// the node offers no compute role; a nil Networks, no network role; a nil
+// Services, no deployments that are processes.
 type Node struct {
 	Host      Host
 	Processes Processes
@@ -25,6 +26,7 @@ type Node struct {
 	Volumes   Volumes
 	Machines  Machines
 	Networks  Networks
+	Services  Services
 	Simulated bool
 }
 
@@ -54,9 +56,22 @@ type Command struct {
 	Dir    string // "" for an empty private folder that is removed afterwards
 	Stdin  []byte
 	Output io.Writer // gets stdout and stderr; a writer that blocks holds the command back
+	Stdout io.Writer // gets stdout in Output's place, if it is not nil; never both at the same time
 	RunAs  string    // cloud.RunAsRoot, or the user id of a project
 	Limits Limits
+	// Show lists folders that a project's command sees, to read, although they lie
+	// where it sees nothing.
+	Show []string
+	// Files are for this command of a project alone: its user's, mode 0600, by name
+	// in the folder FilesDir, in memory. They end with it.
+	Files map[string][]byte
 }
+
+// SearchPath is the PATH of commands that bring none.
+const SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// FilesDir is where a command finds Command.Files.
+const FilesDir = "/tmp/atoll"
 
 // Limits bound a command; 0 takes the driver's default.
 type Limits struct {

@@ -57,6 +57,7 @@ type Sink struct {
 // goroutine.
 type Writer struct {
 	sink  Sink
+	plain bool // lines mean nothing but themselves
 	bytes int64
 	full  bool // the cap is reached
 
@@ -74,6 +75,10 @@ type Writer struct {
 
 // NewWriter returns a Writer that tells sink.
 func NewWriter(sink Sink) *Writer { return &Writer{sink: sink, level: LevelPlain} }
+
+// NewPlainWriter returns a Writer that takes each line for text: the output of
+// programs that do not know of levels.
+func NewPlainWriter(sink Sink) *Writer { return &Writer{sink: sink, level: LevelPlain, plain: true} }
 
 // Bytes returns how many bytes were written, with those that were dropped.
 func (w *Writer) Bytes() int64 { return w.bytes }
@@ -162,7 +167,7 @@ func (w *Writer) endLine() {
 
 // part passes on a line, or the next part of a long one.
 func (w *Writer) part(text []byte, mark string) {
-	if w.more {
+	if w.more || w.plain {
 		w.put(w.level, text, mark)
 		return
 	}

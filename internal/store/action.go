@@ -42,6 +42,11 @@ func (tx *Tx) ActionOf(id cloud.OperationID) (*cloud.Action, error) {
 	return actions.get(tx, id, "operation_id = ? AND operation_id <> ''", id)
 }
 
+// LastAction returns what was done last to a deployment by somebody.
+func (tx *Tx) LastAction(id cloud.DeploymentID) (*cloud.Action, error) {
+	return actions.get(tx, id, "deployment_id = ? AND operation_id <> '' ORDER BY id DESC LIMIT 1", id)
+}
+
 // ForgetActions removes entries of a project that were made before the time, of
 // deployments that are gone, and returns how many.
 func (tx *Tx) ForgetActions(project cloud.ProjectID, before cloud.Time, limit int) (int64, error) {

@@ -111,6 +111,14 @@ func (tx *Tx) EndCheck(id cloud.DeploymentID, job cloud.JobID, problem string) (
 	return n == 1, err
 }
 
+// ObserveDeployment writes what a check found, if the deployment still has the state
+// and version that were read, and reports whether it did. It makes no new version.
+func (tx *Tx) ObserveDeployment(d *cloud.Deployment, from cloud.DeploymentState) (bool, error) {
+	n, err := tx.exec(`UPDATE deployments SET state = ?, reason = ?, message = ?, script = ?, exit_code = ?, status_at = ?
+		WHERE id = ? AND state = ? AND version = ?`, d.State, d.Reason, d.Message, d.Script, d.ExitCode, d.StatusAt, d.ID, from, d.Version)
+	return n == 1, err
+}
+
 // MissCheck records why no check could be begun, and when to try again.
 func (tx *Tx) MissCheck(id cloud.DeploymentID, problem string, next cloud.Time) error {
 	_, err := tx.exec("UPDATE deployments SET check_job_id = '', check_error = ?, check_at = ? WHERE id = ?", problem, next, id)

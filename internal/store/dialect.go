@@ -17,8 +17,9 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver named pgx
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -33,7 +34,7 @@ type dialect struct {
 	viewIsolation sql.IsolationLevel
 	position      string   // function that finds a part of a text, faster than LIKE does
 	bound         sync.Map // query with ? to query with $1, …
-	inserts       sync.Map // shape of jobs to *rowsStatement
+	shapes        sync.Map // form of a statement of the hot path to its text or *rowsStatement
 }
 
 func (db *DB) connect(ctx context.Context, dsn string) error {
@@ -75,14 +76,28 @@ func (db *DB) connectSQLite(ctx context.Context, file string) error {
 
 func (db *DB) connectPostgres(ctx context.Context, dsn string) error {
 	db.d = &dialect{goose: goose.DialectPostgres, viewIsolation: sql.LevelRepeatableRead, position: "strpos"}
-	pool, err := sql.Open("pgx", dsn)
+	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return err
 	}
-	pool.SetMaxOpenConns(16)
-	pool.SetMaxIdleConns(16)
-	db.read, db.write = pool, pool
-	return pool.PingContext(ctx)
+	db.read = stdlib.OpenDB(*config)
+	db.write = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(byIndex))
+	for _, pool := range []*sql.DB{db.read, db.write} {
+		pool.SetMaxOpenConns(maxPool)
+		pool.SetMaxIdleConns(maxPool)
+	}
+	return db.write.PingContext(ctx)
+}
+
+// maxPool bounds the connections of those who read, and of those who write.
+const maxPool = 10
+
+// byIndex makes a writing connection find rows by index: the server keeps a plan
+// that it made when a table was small, and one that reads the whole table goes on
+// doing so while thousands of jobs come.
+func byIndex(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET enable_seqscan = off")
+	return err
 }
 
 // lockFile makes a second controller on the same file fail at once.

@@ -159,29 +159,29 @@ func (tx *Tx) HeldBySilent(since, over cloud.Time, limit int) ([]cloud.Job, erro
 		AND node_id NOT IN (SELECT id FROM nodes WHERE last_seen_at >= ? AND deleted_at = 0) ORDER BY id LIMIT ?`, since, over, since, limit)
 }
 
-// QueuedJobs returns the first queued jobs of a lane, in the order in which they
-// go, without those of some keys.
-func (tx *Tx) QueuedJobs(lane string, without []string, limit int) ([]cloud.Job, error) {
-	where, args := "", []any{lane}
+// QueuedJobs returns the first queued jobs of an account in a lane, in the order
+// in which they go, without those of some keys.
+func (tx *Tx) QueuedJobs(lane string, account cloud.AccountID, without []string, limit int) ([]cloud.Job, error) {
+	where, args := "", []any{lane, account}
 	if len(without) > 0 {
 		where = " AND NOT " + in("key", len(without))
 		for _, key := range without {
 			args = append(args, key)
 		}
 	}
-	return queuedJobs.all(tx, "state = 'queued' AND lane = ?"+where+" ORDER BY priority DESC, id LIMIT ?", append(args, limit)...)
+	return queuedJobs.all(tx, "state = 'queued' AND lane = ? AND account_id = ?"+where+" ORDER BY priority DESC, id LIMIT ?", append(args, limit)...)
 }
 
 // queuedJobs reads what a queued job's hand-over needs.
 var queuedJobs = table[cloud.Job]{
 	name: "jobs",
 	cols: []string{
-		"id", "state", "action", "script_id", "args", "target_node", "target_role", "target_location", "queue", "priority", "key",
-		"timeout_ms", "attempt", "idempotent", "run_as", "subject_kind", "operation_id", "lane", "token",
+		"id", "account_id", "state", "action", "script_id", "args", "target_node", "target_role", "target_location", "queue",
+		"priority", "key", "timeout_ms", "attempt", "idempotent", "run_as", "subject_kind", "operation_id", "lane", "token",
 	},
 	ptrs: func(v *cloud.Job) []any {
 		return []any{
-			&v.ID, &v.State, &v.Action, &v.ScriptID,
+			&v.ID, &v.AccountID, &v.State, &v.Action, &v.ScriptID,
 			rawJSON{&v.Args},
 			&v.TargetNode, &v.TargetRole, &v.TargetLocation, &v.Queue, &v.Priority, &v.Key,
 			&v.TimeoutMS, &v.Attempt, &v.Idempotent, &v.RunAs, &v.SubjectKind, &v.OperationID, &v.Lane, &v.Token,
@@ -219,9 +219,31 @@ func (tx *Tx) QueuedLanes() ([]string, error) {
 	return out, err
 }
 
+// QueuedAccounts returns the accounts that have jobs in the lane. It goes from one
+// to the next in the index, too.
+func (tx *Tx) QueuedAccounts(lane string) ([]cloud.AccountID, error) {
+	var out []cloud.AccountID
+	err := tx.query(func(scan func(...any) error) error {
+		var id cloud.AccountID
+		err := scan(&id)
+		out = append(out, id)
+		return err
+	}, `WITH RECURSIVE accounts (id) AS (
+			SELECT min(account_id) FROM jobs WHERE state = 'queued' AND lane = ?
+			UNION ALL SELECT (SELECT min(account_id) FROM jobs WHERE state = 'queued' AND lane = ? AND account_id > accounts.id)
+				FROM accounts WHERE accounts.id IS NOT NULL
+		) SELECT id FROM accounts WHERE id IS NOT NULL`, lane, lane)
+	return out, err
+}
+
 // QueuedWithKey returns the queued jobs of a key, which a newer one may supersede.
 func (tx *Tx) QueuedWithKey(key string) ([]cloud.Job, error) {
 	return jobs.all(tx, "key = ? AND key <> '' AND state = 'queued' ORDER BY id", key)
+}
+
+// UnfinishedWithKey returns the jobs of a key that wait or that an agent holds.
+func (tx *Tx) UnfinishedWithKey(key string) ([]cloud.Job, error) {
+	return jobs.all(tx, "key = ? AND key <> '' AND state IN ('queued', 'leased', 'running') ORDER BY id", key)
 }
 
 // SetSegments records how many output segments of a held job are stored.

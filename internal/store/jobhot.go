@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -9,11 +8,9 @@ import (
 )
 
 // This is the hot path of jobs: insert, lease, acknowledge and finish, written for
-// each of the two databases. PostgreSQL takes one statement for all rows, which
-// come as one JSON parameter. SQLite takes new rows as VALUES, some at a time, as
+// each of the two databases. PostgreSQL takes one statement for all rows, by
+// columns (jobhotpg.go). SQLite takes new rows as VALUES, some at a time, as
 // parsing JSON costs it more than the row, and changes of rows one by one.
-
-var insertPG = fmt.Sprintf("INSERT INTO jobs (%[1]s) SELECT %[1]s FROM json_populate_recordset(NULL::jobs, CAST(? AS json))", jobs.columns())
 
 // rowsStatement is a statement with a VALUES list, in a few sizes, each of which
 // is prepared once.
@@ -67,28 +64,35 @@ func (tx *Tx) InsertJobs(list []*cloud.Job) error {
 			j.LeasedAt = now
 		}
 	}
-	if !tx.d.sqlite {
-		return tx.insertPG(list)
-	}
 	args := make([]any, 0, len(list)*len(jobs.cols))
 	for _, j := range list {
-		args = append(args,
-			string(j.ID), string(j.AccountID), string(j.CloudspaceID), string(j.State), j.Action, string(j.ScriptID), string(j.Args),
-			string(j.TargetNode), string(j.TargetRole), string(j.TargetLocation), j.Queue, j.Priority, j.Key, j.TimeoutMS,
-			j.MaxAttempts, j.Attempt, j.Idempotent, j.RunAs, string(j.Retention), string(j.SubjectKind), j.SubjectID,
-			string(j.OperationID), j.Step, string(j.ScheduleID), j.CreatedBy, j.Lane, string(j.NodeID),
-			j.Token, false, int64(0), "", "", int64(0), int64(0), "", "", false,
-			int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0), string(j.ProjectID))
+		args = appendNewJob(args, j)
+	}
+	if !tx.d.sqlite {
+		query, args := insertPG.bind(tx.d, args)
+		_, err := tx.exec(query, args...)
+		return err
 	}
 	shape, args := insertShape(args)
-	st, ok := tx.d.inserts.Load(shape)
+	st, ok := tx.d.shapes.Load(shape)
 	if !ok {
-		st, _ = tx.d.inserts.LoadOrStore(shape, newRowsStatement(shape, "INSERT INTO jobs ("+jobs.columns()+") VALUES %s"))
+		st, _ = tx.d.shapes.LoadOrStore(shape, newRowsStatement(shape, "INSERT INTO jobs ("+jobs.columns()+") VALUES %s"))
 	}
 	return st.(*rowsStatement).each(args, func(query string, args []any) error {
 		_, err := tx.exec(query, args...)
 		return err
 	})
+}
+
+// appendNewJob appends the values of a new job's columns.
+func appendNewJob(args []any, j *cloud.Job) []any {
+	return append(args,
+		string(j.ID), string(j.AccountID), string(j.CloudspaceID), string(j.State), j.Action, string(j.ScriptID), string(j.Args),
+		string(j.TargetNode), string(j.TargetRole), string(j.TargetLocation), j.Queue, j.Priority, j.Key, j.TimeoutMS,
+		j.MaxAttempts, j.Attempt, j.Idempotent, j.RunAs, string(j.Retention), string(j.SubjectKind), j.SubjectID,
+		string(j.OperationID), j.Step, string(j.ScheduleID), j.CreatedBy, j.Lane, string(j.NodeID),
+		j.Token, false, int64(0), "", "", int64(0), int64(0), "", "", false,
+		int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0), string(j.ProjectID))
 }
 
 // insertShape returns a row of VALUES in which the columns that are empty in all
@@ -124,43 +128,19 @@ func literal(v any) string {
 	return "?"
 }
 
-func (tx *Tx) insertPG(list []*cloud.Job) error {
-	rows := make([]map[string]any, len(list))
-	for i, j := range list {
-		vals, err := values(jobs.ptrs(j))
-		if err != nil {
-			return err
-		}
-		rows[i] = make(map[string]any, len(vals))
-		for n, v := range plain(vals) {
-			rows[i][jobs.cols[n]] = v
-		}
-	}
-	b, err := json.Marshal(rows)
-	if err != nil {
-		return err
-	}
-	_, err = tx.exec(insertPG, string(b))
-	return err
-}
-
 // Lease is one hand-over of a job to a node.
 type Lease struct {
-	ID      cloud.JobID  `json:"id"`
-	NodeID  cloud.NodeID `json:"node_id"`
-	Token   int64        `json:"token"` // the new one; the row must have the one before
-	Attempt int64        `json:"attempt"`
-	At      cloud.Time   `json:"leased_at"`
-	Keyed   bool         `json:"-"` // the job has a key
+	ID      cloud.JobID
+	NodeID  cloud.NodeID
+	Token   int64 // the new one; the row must have the one before
+	Attempt int64
+	At      cloud.Time
+	Keyed   bool // the job has a key
 }
 
 // Of one key only one job may be held. The subquery says key <> ” for the
 // planner, which then uses the index jobs_key_held.
 const keyFree = ` AND (jobs.key = '' OR NOT EXISTS (SELECT 1 FROM jobs h WHERE h.key = jobs.key AND h.key <> '' AND h.state IN ('leased', 'running')))`
-
-const leasePG = `UPDATE jobs SET state = 'leased', node_id = l.node_id, token = l.token, attempt = l.attempt, leased_at = l.leased_at
-	FROM json_to_recordset(CAST(? AS json)) AS l (id text, node_id text, token bigint, attempt bigint, leased_at bigint)
-	WHERE jobs.id = l.id AND jobs.state = 'queued' AND jobs.token = l.token - 1` + keyFree + " RETURNING jobs.id"
 
 const leaseLite = `UPDATE jobs SET state = 'leased', node_id = ?, token = ?, attempt = ?, leased_at = ?
 	WHERE id = ? AND state = 'queued' AND token = ?`
@@ -173,17 +153,7 @@ func (tx *Tx) LeaseJobs(list []Lease) (map[cloud.JobID]bool, error) {
 		return leased, nil
 	}
 	if !tx.d.sqlite {
-		b, err := json.Marshal(list)
-		if err != nil {
-			return nil, err
-		}
-		err = tx.query(func(scan func(...any) error) error {
-			var id cloud.JobID
-			err := scan(&id)
-			leased[id] = true
-			return err
-		}, leasePG, string(b))
-		return leased, err
+		return tx.leasePG(list)
 	}
 	for _, l := range list {
 		query := leaseLite
@@ -203,8 +173,8 @@ func (tx *Tx) LeaseJobs(list []Lease) (map[cloud.JobID]bool, error) {
 
 // JobRef names a lease.
 type JobRef struct {
-	ID    cloud.JobID `json:"id"`
-	Token int64       `json:"token"`
+	ID    cloud.JobID
+	Token int64
 }
 
 // AckJobs makes leased jobs running: their agent has them.
@@ -213,14 +183,7 @@ func (tx *Tx) AckJobs(refs []JobRef, at cloud.Time) error {
 		return nil
 	}
 	if !tx.d.sqlite {
-		b, err := json.Marshal(refs)
-		if err != nil {
-			return err
-		}
-		_, err = tx.exec(`UPDATE jobs SET state = 'running', started_at = ?
-			FROM json_to_recordset(CAST(? AS json)) AS l (id text, token bigint)
-			WHERE jobs.id = l.id AND jobs.token = l.token AND jobs.state = 'leased'`, at, string(b))
-		return err
+		return tx.ackPG(refs, at)
 	}
 	for _, r := range refs {
 		if _, err := tx.exec("UPDATE jobs SET state = 'running', started_at = ? WHERE id = ? AND token = ? AND state = 'leased'", at, r.ID, r.Token); err != nil {
@@ -233,28 +196,20 @@ func (tx *Tx) AckJobs(refs []JobRef, at cloud.Time) error {
 // Finish is the end of a job that the node holds.
 type Finish struct {
 	JobRef
-	NodeID      cloud.NodeID   `json:"node_id"`
-	State       cloud.JobState `json:"state"`
-	ExitCode    int64          `json:"exit_code"`
-	Result      string         `json:"result"`
-	Output      string         `json:"output"`
-	OutputBytes int64          `json:"output_bytes"`
-	Stats       string         `json:"stats"`
-	Error       string         `json:"error"`
-	Simulated   bool           `json:"simulated"`
-	StartedAt   cloud.Time     `json:"started_at"`
-	FinishedAt  cloud.Time     `json:"finished_at"`
+	NodeID      cloud.NodeID
+	State       cloud.JobState
+	ExitCode    int64
+	Result      string
+	Output      string
+	OutputBytes int64
+	Stats       string
+	Error       string
+	Simulated   bool
+	StartedAt   cloud.Time
+	FinishedAt  cloud.Time
 	// Bare says that the job is known to have no key, operation or subject.
-	Bare bool `json:"-"`
+	Bare bool
 }
-
-var finishPG = `UPDATE jobs SET state = f.state, exit_code = f.exit_code, result = f.result, output = f.output,
-	output_bytes = f.output_bytes, stats = f.stats, error = f.error, simulated = f.simulated,
-	started_at = CASE WHEN f.started_at > 0 THEN f.started_at ELSE jobs.started_at END, finished_at = f.finished_at
-	FROM json_to_recordset(CAST(? AS json)) AS f (id text, token bigint, node_id text, state text, exit_code bigint,
-		result text, output text, output_bytes bigint, stats text, error text, simulated boolean, started_at bigint, finished_at bigint)
-	WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.node_id = f.node_id AND jobs.state IN ('leased', 'running')
-	RETURNING jobs.id, jobs.key, jobs.operation_id, jobs.subject_kind, jobs.state`
 
 // finishLite writes only what is not empty: nothing else was ever written there.
 // SQLite is quickest with one short statement for each row, without RETURNING.
@@ -294,17 +249,7 @@ func (tx *Tx) FinishJobs(list []Finish) ([]cloud.Job, error) {
 	}
 	done := make([]cloud.Job, 0, len(list))
 	if !tx.d.sqlite {
-		b, err := json.Marshal(list)
-		if err != nil {
-			return nil, err
-		}
-		err = tx.query(func(scan func(...any) error) error {
-			var j cloud.Job
-			err := scan(&j.ID, &j.Key, &j.OperationID, &j.SubjectKind, &j.State)
-			done = append(done, j)
-			return err
-		}, finishPG, string(b))
-		return done, err
+		return tx.finishPG(list)
 	}
 	for i := range list {
 		f := &list[i]

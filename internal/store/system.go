@@ -26,7 +26,7 @@ func (tx *Tx) SetSetting(key, value string) error {
 
 // Next returns the next value of a counter.
 func (tx *Tx) Next(counter string) (n int64, err error) {
-	err = tx.queryRow("UPDATE counters SET value = value + 1 WHERE name = ? RETURNING value", counter).Scan(&n)
+	err = tx.queryRow("INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value", counter).Scan(&n)
 	return n, tx.d.translate(err)
 }
 

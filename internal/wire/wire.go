@@ -73,7 +73,7 @@ type Result struct {
 	JobRef
 	State       cloud.JobState  `json:"state"` // succeeded, failed, timed_out, canceled or lost
 	ExitCode    int64           `json:"exit_code,omitempty"`
-	Result      json.RawMessage `json:"result,omitempty"` // at most cloud.MaxInlineResult
+	Result      json.RawMessage `json:"result,omitempty"` // at most cloud.MaxInlineResult, of a built-in action cloud.MaxActionResult
 	Output      string          `json:"output,omitempty"` // the last part, at most cloud.MaxInlineResult
 	OutputBytes int64           `json:"output_bytes,omitempty"`
 	Error       string          `json:"error,omitempty"`

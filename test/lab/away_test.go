@@ -6,6 +6,7 @@ import (
 	"atoll/internal/cloud"
 	"atoll/internal/control"
 	"atoll/internal/op/optest"
+	"atoll/internal/store"
 	"atoll/internal/store/storetest"
 )
 
@@ -219,4 +220,49 @@ func TestRetryAfterNodeDied(t *testing.T) {
 		b.remove("web-1")
 		b.nothing()
 	}
+}
+
+// What would make a network again, and was lost with the agent that held it, does
+// not run after the removal of the network.
+func TestLostSpecificationDoesNotOutliveItsNetwork(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, storetest.SQLite(t))
+	b.create("web-1")
+	_, o, err := b.forward("web-1")
+	b.Done(o, err)
+	b.watch("machine.delete")
+	removing := b.Faults.Hold(optest.Point{When: "before do update network", Call: 1})
+	_, o, err = b.Control.DeleteMachine(t.Context(), b.Admin, b.ref("web-1"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.reached(removing)
+	// A second job like that of the port forward, which its agent is said to hold.
+	const lost = "00000000-0000-7000-8000-000000000001"
+	storetest.Exec(t, b.DB, "CREATE TEMP TABLE lost AS SELECT * FROM jobs WHERE operation_id IN (SELECT id FROM operations WHERE kind = 'port-forward.create')")
+	storetest.Exec(t, b.DB, "UPDATE lost SET id = '"+lost+"', step = 'again', state = 'leased', max_attempts = 3, finished_at = 0, leased_at = 1")
+	storetest.Exec(t, b.DB, "INSERT INTO jobs SELECT * FROM lost")
+	b.Faults.Release()
+	b.Until("the removal waits for the node", func() bool {
+		o, err := b.Control.Operation(t.Context(), b.Admin, o.ID)
+		return err == nil && o.StepName == "update network" && len(b.jobsOf("network.delete")) == 1
+	})
+	b.node.Stop()
+	b.Restart(b.node) // and knows nothing of it
+	b.Done(o, nil)
+	for _, j := range b.jobsOf("network.ensure") {
+		if string(j.ID) == lost && j.State != cloud.JobCanceled {
+			t.Errorf("the lost job is %s after %d attempts, want it canceled", j.State, j.Attempt)
+		}
+	}
+	b.nothing()
+}
+
+func (b *bench) jobsOf(action string) []cloud.Job {
+	b.T.Helper()
+	list, _, err := b.Control.Jobs(b.T.Context(), b.Admin, store.Query{Filter: []string{"action=" + action}, Limit: 100})
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	return list
 }

@@ -102,7 +102,7 @@ func (b *bench) cases() []optest.Case {
 	power := func(start func(ref control.MachineRef) (*cloud.Machine, *cloud.Operation, error), from cloud.Power) func(*testing.T) *optest.Subject {
 		return func(t *testing.T) *optest.Subject { return b.power(t, start, from) }
 	}
-	return []optest.Case{
+	return append(b.deployments(), []optest.Case{
 		{Kind: "machine.create", Arrange: b.creation},
 		{Kind: "machine.start", Arrange: power(func(ref control.MachineRef) (*cloud.Machine, *cloud.Operation, error) {
 			return b.Control.StartMachine(b.T.Context(), b.Admin, ref)
@@ -123,7 +123,7 @@ func (b *bench) cases() []optest.Case {
 		{Kind: "cloudspace.delete", Arrange: b.emptying},
 		{Kind: "image.create", Arrange: b.fetching},
 		{Kind: "run", Arrange: b.running},
-	}
+	}...)
 }
 
 func id(o *cloud.Operation, err error) (cloud.OperationID, error) {

@@ -60,6 +60,9 @@ func (a *audit) run() error {
 			break
 		}
 	}
+	if err := a.deployments(); err != nil {
+		return err
+	}
 	balances, err := a.tx.AllBalances()
 	if err != nil {
 		return err
@@ -114,6 +117,30 @@ func (a *audit) machine(m *cloud.Machine) error {
 			should[cloud.ResourcePortForwards] = 1
 		}
 		a.compare(fmt.Sprintf("%s port forward %d of %s", f.State, f.PublicPort, m.Name), holds, scopes[:2], should)
+	}
+	return nil
+}
+
+// deployments checks what deployments hold: those that are not archived.
+func (a *audit) deployments() error {
+	list, _, err := a.tx.Deployments(store.Query{Limit: store.MaxLimit, Visible: store.Everything})
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		holds, err := a.held(string(d.ID))
+		if err != nil {
+			return err
+		}
+		account := cloud.Scope{Kind: cloud.KindAccount, ID: string(d.AccountID)}
+		should := map[cloud.Resource]int64{cloud.ResourceDeployments: 1}
+		if d.State == cloud.DeploymentArchived {
+			should = map[cloud.Resource]int64{}
+		}
+		if d.State == cloud.DeploymentDeletePending { // as it was before, until it ends
+			should[cloud.ResourceDeployments] = holds[balance{account, cloud.ResourceDeployments}]
+		}
+		a.compare(fmt.Sprintf("%s deployment %s", d.State, d.Name), holds, []cloud.Scope{account, {Kind: cloud.KindProject, ID: string(d.ProjectID)}}, should)
 	}
 	return nil
 }

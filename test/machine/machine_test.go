@@ -35,7 +35,7 @@ func TestMini(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.atoll("machine", "create", "web-1", "--image", "mini", "--size", "tiny", "--ssh-key", p.key()+".pub", "--user-data", userData, "--wait")
-	port := freePort(t)
+	port := publicPort(t)
 	p.atoll("port-forward", "create", "--machine", "web-1", "--public-port", port, "--port", "22", "--wait")
 	start := time.Now()
 	if out := p.ssh("root", port, "hostname; cat /data/made", 2*time.Minute); out != "web-1\nmade by user-data\n" {
@@ -166,7 +166,7 @@ func TestDebian(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.atoll("machine", "create", "deb-1", "--image", "debian-12", "--size", "server", "--ssh-key", p.key()+".pub", "--user-data", userData, "--wait")
-	port := freePort(t)
+	port := publicPort(t)
 	p.atoll("port-forward", "create", "--machine", "deb-1", "--public-port", port, "--port", "22", "--wait")
 	start := time.Now()
 	if out := p.ssh("debian", port, "cloud-init status --wait >/dev/null; hostname; cat /etc/made", 6*time.Minute); out != "deb-1\nby cloud-init" {

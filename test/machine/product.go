@@ -73,12 +73,18 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-func freePort(t *testing.T) string {
-	_, port, err := net.SplitHostPort(freeAddress(t))
-	if err != nil {
-		t.Fatal(err)
+// publicPort returns a port for a port forward. It is none of those that the
+// kernel gives to listeners that ask for any port (from 32768): the forward would
+// take the connections of another test's server that gets the same one later.
+func publicPort(t *testing.T) string {
+	for port := 22000; port < 32768; port++ {
+		if ln, err := net.Listen("tcp", fmt.Sprint(":", port)); err == nil {
+			ln.Close()
+			return fmt.Sprint(port)
+		}
 	}
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (p *product) key() string { return filepath.Join(p.dir, "key") }

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"atoll/internal/cloud"
+	"atoll/internal/sal"
 )
 
 // childHandled tells that main has called MaybeChild: without that, starting
@@ -80,11 +83,12 @@ func (s *childSpec) view() error {
 	}
 	writable := []string{"/tmp", "/var/tmp", "/dev/shm"}
 	shown := []string{s.Home}
-	if s.Dir != "" {
+	if s.Dir != "" && !slices.Contains(s.Show, s.Dir) {
 		shown = append(shown, s.Dir)
 	}
 	var trees []int // taken before they are hidden
-	for _, dir := range shown {
+	visible := slices.Concat(shown, s.Show)
+	for _, dir := range visible {
 		fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 		if err != nil {
 			return fmt.Errorf("take %s: %w", dir, err)
@@ -104,7 +108,7 @@ func (s *childSpec) view() error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "hidepid=2"); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
-	for i, dir := range shown {
+	for i, dir := range visible {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}
@@ -116,14 +120,42 @@ func (s *childSpec) view() error {
 	if err := protect(append(writable, shown...)); err != nil {
 		return err
 	}
+	if err := s.writeFiles(); err != nil {
+		return err
+	}
 	if s.Dir != "" {
 		return nil
 	}
 	s.Dir = "/tmp/work"
-	if err := os.Mkdir(s.Dir, 0o700); err != nil {
+	return s.folder(s.Dir)
+}
+
+// folder makes a folder of the user's own.
+func (s *childSpec) folder(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	return os.Chown(s.Dir, s.UID, s.UID)
+	return os.Chown(dir, s.UID, s.UID)
+}
+
+// writeFiles writes what only this command may read.
+func (s *childSpec) writeFiles() error {
+	if len(s.Files) == 0 {
+		return nil
+	}
+	if err := s.folder(sal.FilesDir); err != nil {
+		return err
+	}
+	for name, content := range s.Files {
+		path := filepath.Join(sal.FilesDir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+		if err := os.Chown(path, s.UID, s.UID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cover mounts an empty file system over a folder, if there is one.

@@ -30,6 +30,19 @@ func check(cmd sal.Command) error {
 	case cmd.Dir != "" && !filepath.IsAbs(cmd.Dir):
 		return cloud.FieldErrorf("dir", "%q is no absolute path", cmd.Dir)
 	}
+	if cmd.RunAs == cloud.RunAsRoot && len(cmd.Show)+len(cmd.Files) > 0 {
+		return cloud.FieldErrorf("files", "and show are for projects' commands; root sees everything")
+	}
+	for _, dir := range cmd.Show {
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() || !filepath.IsAbs(dir) {
+			return cloud.FieldErrorf("show", "%q is no folder on this node", dir)
+		}
+	}
+	for name := range cmd.Files {
+		if !commandName.MatchString(name) {
+			return cloud.FieldErrorf("files", "%q is no name of a file: 1 to 128 letters, digits, '.', '_' and '-'", name)
+		}
+	}
 	for _, s := range cmd.Argv {
 		if strings.Contains(s, "\x00") {
 			return cloud.FieldErrorf("command", "has an argument with a zero byte")
@@ -117,6 +130,7 @@ func (p *Processes) folder(cmd sal.Command, who account) (string, error) {
 		return "", cloud.FieldErrorf("dir", "%s is no folder on this node", cmd.Dir)
 	}
 	switch work := under(p.cfg.Work, cmd.Dir); {
+	case slices.Contains(cmd.Show, cmd.Dir): // to read only
 	case who.root, !work && under(who.home, cmd.Dir):
 	case !work:
 		return "", cloud.Errorf(cloud.Denied, "user id %d may not run in %s; its folders are its home and what the agent made for it",

@@ -20,10 +20,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"atoll/internal/cloud"
+	"atoll/internal/sal"
 )
 
 // searchPath is where programs are looked for, and the PATH of commands.
-const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+const searchPath = sal.SearchPath
 
 // Host reads the facts of the host that it runs on.
 type Host struct {

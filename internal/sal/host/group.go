@@ -33,12 +33,13 @@ type group struct {
 	tree    *tree
 	name    string
 	limits  sal.Limits
-	dir     int   // v2: the tracker's folder, for clone3
+	dir     int   // the tracker's folder
 	tasks   []int // v1: "tasks" files; a thread that writes 0 enters
 	events  int   // v2: cgroup.events, or -1
 	oom     int   // memory.events or memory.oom_control, or -1
 	usage   int   // memory in use, or -1
 	uses    int
+	adopt   bool        // the cgroups may be there already: a service, which outlives the agent
 	private string      // the folder that root's commands run in; "" while none is made
 	spoilt  atomic.Bool // not for another command
 }
@@ -50,7 +51,12 @@ func (g *group) folder(dir string) string { return filepath.Join(dir, g.name) }
 func (g *group) tracker() string { return g.folder(g.tree.dirs[0]) }
 
 func newGroup(t *tree, name string, limits sal.Limits) (*group, error) {
-	g := &group{tree: t, name: name, limits: limits, dir: -1, events: -1, oom: -1, usage: -1}
+	return openGroup(&group{tree: t, name: name, limits: limits})
+}
+
+// openGroup makes a group's cgroups and opens their files.
+func openGroup(g *group) (*group, error) {
+	g.dir, g.events, g.oom, g.usage = -1, -1, -1, -1
 	if err := g.make(); err != nil {
 		g.close()
 		g.remove()
@@ -61,7 +67,7 @@ func newGroup(t *tree, name string, limits sal.Limits) (*group, error) {
 
 func (g *group) make() error {
 	for i, dir := range g.tree.dirs {
-		if err := os.Mkdir(g.folder(dir), 0o755); err != nil {
+		if err := os.Mkdir(g.folder(dir), 0o755); err != nil && !(g.adopt && errors.Is(err, os.ErrExist)) {
 			return err
 		}
 		if g.tree.unified && i == 0 {
@@ -74,10 +80,10 @@ func (g *group) make() error {
 		g.tasks = append(g.tasks, fd)
 	}
 	var err error
+	if g.dir, err = unix.Open(g.tracker(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return err
+	}
 	if g.tree.unified {
-		if g.dir, err = unix.Open(g.tracker(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-			return err
-		}
 		if g.events, err = unix.Open(g.tracker()+"/cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 			return err
 		}
@@ -126,7 +132,7 @@ func write(file string, n int64) error {
 // mark names the command that will run here.
 func (g *group) mark(command string) {
 	// A kernel without the attribute only costs Remnants the command's name.
-	_ = unix.Setxattr(g.tracker(), jobAttribute, []byte(command), 0)
+	_ = unix.Fsetxattr(g.dir, jobAttribute, []byte(command), 0)
 }
 
 // empty reports whether nothing runs in the group.
@@ -192,14 +198,14 @@ func killFolder(tracker, pidsDir string) {
 		if err != nil || len(pids) == 0 {
 			return true
 		}
-		killProcesses(tracker, pids)
+		signalProcesses(tracker, pids, unix.SIGKILL)
 		return false
 	})
 }
 
-// killProcesses kills those of pids that are still in the cgroup: a process
-// number that was used again in between belongs to somebody else.
-func killProcesses(tracker string, pids []int) {
+// signalProcesses sends a signal to those of pids that are still in the cgroup: a
+// process number that was used again in between belongs to somebody else.
+func signalProcesses(tracker string, pids []int, signal unix.Signal) {
 	fds := map[int]int{}
 	for _, pid := range pids {
 		if fd, err := unix.PidfdOpen(pid, 0); err == nil {
@@ -210,7 +216,7 @@ func killProcesses(tracker string, pids []int) {
 	still, _ := processesIn(tracker)
 	for _, pid := range still {
 		if fd, ok := fds[pid]; ok {
-			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			_ = unix.PidfdSendSignal(fd, signal, nil, 0)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"atoll/internal/cloud"
+	"atoll/internal/sal"
 )
 
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
@@ -34,6 +35,19 @@ func newOutput(null *os.File, to io.Writer) (*output, error) {
 	}
 	o.read, o.write = fds[0], fds[1]
 	return o, nil
+}
+
+// outputs makes the command's outputs: of all, or of all but Command.Stdout.
+func outputs(null *os.File, cmd sal.Command) (out, answer *output, err error) {
+	if out, err = newOutput(null, cmd.Output); err != nil {
+		return nil, nil, err
+	}
+	if answer, err = newOutput(null, cmd.Stdout); err != nil {
+		out.started()
+		out.close()
+		return nil, nil, err
+	}
+	return out, answer, nil
 }
 
 // started closes the command's end on our side.

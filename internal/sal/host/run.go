@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,14 +100,18 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 	if err != nil {
 		return exit, err
 	}
-	out, err := newOutput(p.null, s.cmd.Output)
+	out, answer, err := outputs(p.null, s.cmd)
 	if err != nil {
 		closeInput(p.null, stdin)
 		return exit, err
 	}
+	stdout := out
+	if s.cmd.Stdout != nil {
+		stdout = answer
+	}
 	attr := &syscall.ProcAttr{
 		Dir: s.dir, Env: s.env,
-		Files: []uintptr{stdin.Fd(), uintptr(out.write), uintptr(out.write)},
+		Files: []uintptr{stdin.Fd(), uintptr(stdout.write), uintptr(out.write)},
 		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &r.pidfd},
 	}
 	if s.who.root {
@@ -116,13 +121,15 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 	}
 	closeInput(p.null, stdin)
 	out.started()
+	answer.started()
 	defer out.close()
+	defer answer.close()
 	if err != nil {
 		return exit, err
 	}
 	stop := r.endWith(ctx)
 	refused := s.refusal()
-	status := r.follow(out)
+	status := r.follow(out, answer)
 	stop()
 	oom := r.group.oomKills()
 	if refused != nil {
@@ -132,8 +139,8 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 	switch {
 	case oom:
 		exit.Detail = fmt.Sprintf("the memory limit of %d MiB was reached", r.group.limits.MemoryMiB)
-	case out.err != nil:
-		exit.Detail = "output was lost: " + out.err.Error()
+	case out.err != nil || answer.err != nil:
+		exit.Detail = "output was lost: " + cmp.Or(out.err, answer.err).Error()
 	case r.left && !exit.Killed:
 		exit.Detail = "processes that it left running were ended"
 	}
@@ -202,9 +209,9 @@ func (r *run) terminate() {
 
 // follow copies the output until the group is empty, and returns how the first
 // process ended. Others that still run have childGrace to end too.
-func (r *run) follow(out *output) (status unix.WaitStatus) {
+func (r *run) follow(out, answer *output) (status unix.WaitStatus) {
 	defer close(r.ended)
-	for !poll(r.pidfd, out, -1) {
+	for !poll(r.pidfd, out, answer, -1) {
 	}
 	status = r.reap()
 	end := time.Now().Add(childGrace)
@@ -213,20 +220,26 @@ func (r *run) follow(out *output) (status unix.WaitStatus) {
 			r.left = true
 			r.group.kill()
 		}
-		poll(-1, out, int(pause.Milliseconds()))
+		poll(-1, out, answer, int(pause.Milliseconds()))
 	}
 	out.drain()
+	answer.drain()
 	return status
 }
 
 // poll waits for the end of the process or for output, which it copies once.
-func poll(pidfd int, out *output, milliseconds int) (ended bool) {
-	fds := [2]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(out.read), Events: unix.POLLIN}}
+func poll(pidfd int, out, answer *output, milliseconds int) (ended bool) {
+	fds := [3]unix.PollFd{
+		{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(out.read), Events: unix.POLLIN}, {Fd: int32(answer.read), Events: unix.POLLIN},
+	}
 	if _, err := unix.Poll(fds[:], milliseconds); err != nil {
 		return false // interrupted: the caller comes again
 	}
 	if fds[1].Revents != 0 {
 		out.copy()
+	}
+	if fds[2].Revents != 0 {
+		answer.copy()
 	}
 	return fds[0].Revents != 0
 }

@@ -27,8 +27,11 @@ type childSpec struct {
 	Home string   `json:"home"`
 	Dir  string   `json:"dir"`  // "" for an empty folder in the private /tmp
 	Hide []string `json:"hide"` // folders to cover
-	Argv []string `json:"argv"`
-	Env  []string `json:"env"`
+	Show []string `json:"show"` // folders to show to read, also below those
+	// Files go to sal.FilesDir.
+	Files map[string][]byte `json:"files"`
+	Argv  []string          `json:"argv"`
+	Env   []string          `json:"env"`
 }
 
 // childError is why the step did not get to the command.
@@ -45,7 +48,9 @@ func (p *Processes) startAs(g *group, s *start, attr *syscall.ProcAttr) (pid int
 	if !childHandled.Load() {
 		return 0, cloud.Errorf(cloud.Internal, "this program cannot run projects' commands: its main does not call host.MaybeChild")
 	}
-	spec, err := json.Marshal(childSpec{s.who.id, s.who.home, s.dir, p.cfg.Hide, s.cmd.Argv, s.env})
+	spec, err := json.Marshal(childSpec{
+		UID: s.who.id, Home: s.who.home, Dir: s.dir, Hide: p.cfg.Hide, Show: s.cmd.Show, Files: s.cmd.Files, Argv: s.cmd.Argv, Env: s.env,
+	})
 	if err != nil {
 		return 0, err
 	}

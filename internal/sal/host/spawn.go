@@ -20,7 +20,7 @@ func (s *spawner) close() { closeAll(s.homes) }
 
 // start starts a process in the group.
 func (s *spawner) start(g *group, path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
-	if g.dir >= 0 {
+	if g.tree.unified {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, g.dir
 	}
 	if len(g.tasks) == 0 {

@@ -15,7 +15,7 @@ import (
 )
 
 // processes implements sal.Processes. It knows the commands of Commands, also
-// as /bin/… and /usr/bin/…, and executes nothing. All else exits with 127:
+// as /bin/… and /usr/bin/…, and a project's control scripts; it executes nothing. All else exits with 127:
 // shells, interpreters and files of scripts too.
 type processes struct{ n *Node }
 
@@ -87,6 +87,9 @@ func (p processes) run(ctx context.Context, c *call, cmd sal.Command) sal.Exit {
 	args := cmd.Argv[1:]
 	var text string
 	var code int
+	if s, ok := controlScript(name); ok {
+		return p.control(ctx, c, cmd, s)
+	}
 	switch name {
 	case "true":
 	case "false":

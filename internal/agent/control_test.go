@@ -1,0 +1,357 @@
+package agent
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"atoll/internal/bundle"
+	"atoll/internal/cloud"
+	"atoll/internal/pki"
+	"atoll/internal/sal/host"
+	"atoll/internal/script"
+	"atoll/internal/wire"
+)
+
+func TestMain(m *testing.M) {
+	host.MaybeChild()
+	os.Exit(m.Run())
+}
+
+// runner is an agent with real processes, and a controller that has bundles.
+type runner struct {
+	*testing.T
+	c     *controller
+	cfg   Config
+	key   *pki.SigningKey
+	end   func(kill bool)
+	files map[string]string // of the bundle
+}
+
+var runners atomic.Int64
+
+func newRunner(t *testing.T, files map[string]string) *runner {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("control scripts run in cgroups and namespaces: run this test as root")
+	}
+	c := newController(t)
+	// Not below /tmp, which projects' commands do not see.
+	data, err := os.MkdirTemp("/var/lib", "atoll-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(data) })
+	p, err := host.New(host.Config{
+		Parent: fmt.Sprintf("atoll-test-%d/control-%d", os.Getpid(), runners.Add(1)),
+		Work:   data + "/work", Homes: data + "/homes", Hide: []string{data},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg := testConfig(t, c)
+	cfg.DataDir, cfg.Node.Processes, cfg.Node.Simulated = data, p, false
+	cfg.Node.Machines, cfg.Node.Networks = nil, nil
+	key, err := pki.NewSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.do(func() { c.next.Trust = []string{key.VerifyKey().String()} })
+	r := &runner{T: t, c: c, cfg: cfg, key: key, files: files}
+	_, r.end = start(t, c, cfg)
+	return r
+}
+
+// restart replaces the agent.
+func (r *runner) restart() {
+	r.Helper()
+	r.end(true)
+	r.c.do(func() { r.c.next.Trust = []string{r.key.VerifyKey().String()} })
+	_, r.end = start(r.T, r.c, r.cfg)
+}
+
+// pack makes an archive; files whose text begins with #! are executable.
+func pack(t testing.TB, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for name, text := range files {
+		mode := int64(0o644)
+		if strings.HasPrefix(text, "#!") {
+			mode = 0o755
+		}
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// bundle uploads the runner's files.
+func (r *runner) bundle() wire.BundleRef {
+	r.Helper()
+	b := pack(r.T, r.files)
+	sum := script.SHA256(b)
+	signature, err := r.key.Sign(bundle.Purpose, bundle.SignedMessage(sum))
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.c.do(func() { r.c.bundles[sum] = b })
+	return wire.BundleRef{Kind: cloud.BundleArchive, SHA256: sum, Size: int64(len(b)), Signature: signature}
+}
+
+const projectUser = "10001"
+
+func (r *runner) job(ref wire.BundleRef, s cloud.ControlScript, change func(*wire.ControlRun)) wire.Job {
+	run := wire.ControlRun{
+		Project: "p1", ProjectName: "P", BaseDomain: "D", Namespace: "N", Bundle: ref, Script: s, Name: "n",
+		Application: []cloud.KeyValue{{Key: "A", Value: "1"}, {Key: "db.password", Value: "hush\"hush", Secret: true}},
+		Deployment:  []cloud.KeyValue{{Key: "B", Value: "2"}},
+		Env:         []cloud.KeyValue{{Key: "TOKEN", Value: "s3cr3t/token", Secret: true}, {Key: "PATH", Value: "/nowhere"}},
+		OldStatus:   "Running", NewStatus: "UpdatePending", TimeoutS: 60,
+	}
+	if change != nil {
+		change(&run)
+	}
+	j := newJob(wire.ActionControlRun, run)
+	j.RunAs = projectUser
+	return j
+}
+
+// run runs a script to its end.
+func (r *runner) run(ref wire.BundleRef, s cloud.ControlScript, change func(*wire.ControlRun)) (wire.Result, wire.ControlResult) {
+	r.Helper()
+	j := r.job(ref, s, change)
+	r.c.hand(j)
+	res := r.c.result(j.JobRef)
+	var c wire.ControlResult
+	if res.State == cloud.JobSucceeded {
+		if err := json.Unmarshal(res.Result, &c); err != nil {
+			r.Fatalf("%s: result %s: %v", s, res.Result, err)
+		}
+	}
+	return res, c
+}
+
+func TestControlContract(t *testing.T) {
+	const echo = "#!/bin/sh\necho \"$@\"\n"
+	files := map[string]string{}
+	for i, s := range cloud.ControlScripts {
+		files[s.Files()[i%len(s.Files())]] = echo // one name or the other
+	}
+	delete(files, "init")
+	r := newRunner(t, files)
+	ref := r.bundle()
+	a := cloud.ControlArgs{
+		Project: "P", BaseDomain: "D", Namespace: "N", Name: "n", OldStatus: "Running", NewStatus: "UpdatePending",
+		Application: []cloud.KeyValue{{Key: "A", Value: "1"}, {Key: "db.password", Secret: true}}, Deployment: []cloud.KeyValue{{Key: "B", Value: "2"}},
+	}
+	for _, s := range cloud.ControlScripts {
+		res, c := r.run(ref, s, nil)
+		want := strings.Join(s.Argv(a, secretFile), " ") + "\n"
+		if s == cloud.ScriptInit {
+			want = ""
+		}
+		if res.State != cloud.JobSucceeded || res.Output != want || c.ExitCode != 0 || c.Missing != (s == cloud.ScriptInit) {
+			t.Errorf("%s: %+v, %+v; want output %q", s, res, c, want)
+		}
+		if answer := c.Stdout; s.Answers() && answer != want || !s.Answers() && answer != "" {
+			t.Errorf("%s answers %q", s, answer)
+		}
+	}
+}
+
+func TestControlCage(t *testing.T) {
+	r := newRunner(t, map[string]string{
+		"utils/create": `#!/bin/sh
+id -u; echo "HOME $HOME"; echo "PATH ${PATH%%:*}" | sed 's|.*/||'; echo "$PROJECT_NAME $BASE_DOMAIN $NAMESPACE"
+read line; echo "stdin '$line'"; helper
+touch "${0%/*}/x" 2>/dev/null && echo "the bundle is writable"
+grep NoNewPrivs /proc/self/status; env | grep -c '^ATOLL_'
+tr '\0' '\n' < /proc/$$/cmdline | grep hush
+cat /tmp/atoll/application-1; echo; cat "$ATOLL_SECRETS_FILE"; ls -l "$ATOLL_SECRETS_FILE" | cut -c1-10
+echo "token $TOKEN" >&2; printf 'bad \377\n5::plain\n'
+exit 7`,
+		"utils/helper": "#!/bin/sh\necho helped\n",
+	})
+	res, c := r.run(r.bundle(), cloud.ScriptCreate, nil)
+	want := "10001\nHOME " + r.cfg.DataDir + "/homes/10001\nutils\nP D N\nstdin ''\nhelped\nNoNewPrivs:\t1\n3\n***\n" +
+		`{"application":{"db.password":"***"},"deployment":{}}` + "-rw-------\ntoken ***\nbad \uFFFD\n5::plain\n"
+	if res.State != cloud.JobSucceeded || c.ExitCode != 7 || res.ExitCode != 7 || res.Output != want {
+		t.Errorf("%+v, %+v\nwant output %q", res, c, want)
+	}
+	root := r.job(r.bundle(), cloud.ScriptCreate, nil)
+	root.RunAs = cloud.RunAsRoot
+	r.c.hand(root)
+	if res := r.c.result(root.JobRef); res.State != cloud.JobFailed || !strings.Contains(res.Error, "never runs as root") {
+		t.Errorf("as root: %+v", res)
+	}
+}
+
+func TestControlFailures(t *testing.T) {
+	r := newRunner(t, map[string]string{
+		"create": "#!/bin/sh\nexit 0\n", "check": "#!/bin/sh\n(setsid sleep 600 &)\ntrap '' TERM\nwhile :; do sleep 1; done\n",
+		"update": "echo not executable\n", "archive": "#!/no/such/interpreter\n",
+		"info": "#!/bin/sh\nhead -c 400000 /dev/zero | tr '\\0' x\n", "cleanup": "#!/bin/sh\nkill -9 $$\n",
+	})
+	ref := r.bundle()
+	for s, want := range map[cloud.ControlScript]string{
+		cloud.ScriptUpdate:         "script: update in the control scripts is not executable: chmod +x update",
+		cloud.ScriptUnarchive:      "script: the control scripts have no file unarchive: add one",
+		cloud.ScriptDeploymentKeys: "no file deployment_keys or deployment_config_keys",
+		cloud.ScriptArchive:        "or the interpreter in its first line does not",
+	} {
+		if res, _ := r.run(ref, s, nil); res.State != cloud.JobFailed || !strings.Contains(res.Error, want) || !strings.Contains(string(res.Result), "invalid") {
+			t.Errorf("%s: %+v, want the error %q", s, res, want)
+		}
+	}
+	if _, c := r.run(ref, cloud.ScriptCheck, func(run *wire.ControlRun) { run.TimeoutS = 1 }); !c.TimedOut || c.ExitCode != 137 {
+		t.Errorf("a check that hangs: %+v", c)
+	}
+	if _, c := r.run(ref, cloud.ScriptInfo, nil); !c.Truncated || len(c.Stdout) != cloud.MaxControlStdout {
+		t.Errorf("a long answer: %d bytes, truncated %v", len(c.Stdout), c.Truncated)
+	}
+	if _, c := r.run(ref, cloud.ScriptCleanup, nil); c.ExitCode != 137 || c.TimedOut {
+		t.Errorf("killed by a signal: %+v", c)
+	}
+	forged := ref
+	forged.Signature = strings.Replace(forged.Signature, forged.Signature[len(forged.Signature)-5:], "AAAAA", 1)
+	other := ref
+	other.SHA256 = script.SHA256([]byte("other"))
+	for name, ref := range map[string]wire.BundleRef{
+		"forged": forged, "other": other, "no folder": {Kind: cloud.BundleFolder, Path: "/no/such/folder"},
+		"relative": {Kind: cloud.BundleFolder, Path: "utils"}, "unknown": {Kind: "builtin:magic"},
+	} {
+		if res, _ := r.run(ref, cloud.ScriptCreate, nil); res.State != cloud.JobFailed || res.Error == "" {
+			t.Errorf("%s: %+v, want it refused", name, res)
+		}
+	}
+}
+
+func TestControlFolder(t *testing.T) {
+	r := newRunner(t, nil)
+	dir, err := os.MkdirTemp("/var/lib", "atoll-test-utils-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("create", "#!/bin/sh\ncat ~/prepared\n")
+	put("init", "#!/bin/sh\necho prepared >> ~/prepared\n")
+	ref := wire.BundleRef{Kind: cloud.BundleFolder, Path: dir}
+	for range 2 {
+		if res, _ := r.run(ref, cloud.ScriptCreate, nil); res.Output != "prepared\n" {
+			t.Errorf("create: %+v, want that init has run once", res)
+		}
+	}
+	put("init", "#!/bin/sh\necho prepared anew >> ~/prepared\n")
+	if res, _ := r.run(ref, cloud.ScriptCreate, nil); res.Output != "prepared\nprepared anew\n" {
+		t.Errorf("after the folder changed: %+v", res)
+	}
+	// A folder where projects see nothing shows nothing either.
+	if res, _ := r.run(wire.BundleRef{Kind: cloud.BundleFolder, Path: r.cfg.DataDir}, cloud.ScriptCreate, nil); res.State != cloud.JobFailed {
+		t.Errorf("the agent's folder: %+v", res)
+	}
+}
+
+func TestControlInit(t *testing.T) {
+	r := newRunner(t, map[string]string{
+		"create": "#!/bin/sh\ncat ~/inits\n", "update": "#!/bin/sh\ncat ~/inits\n",
+		"init": "#!/bin/sh\n[ $# = 0 ] || exit 9\nsleep 0.3\necho init >> ~/inits\n",
+	})
+	ref := r.bundle()
+	one, two := r.job(ref, cloud.ScriptCreate, nil), r.job(ref, cloud.ScriptUpdate, nil)
+	one.Queue, two.Queue = "a", "b"
+	r.c.hand(one, two)
+	for _, j := range []wire.Job{one, two} {
+		if res := r.c.result(j.JobRef); res.Output != "init\n" {
+			t.Errorf("two that race: %+v, want that init has run once", res)
+		}
+	}
+	r.restart()
+	if res, _ := r.run(ref, cloud.ScriptCreate, nil); res.Output != "init\n" {
+		t.Errorf("another agent ran init again: %+v", res)
+	}
+	r.files["init"] = "#!/bin/sh\necho 'no cluster: s3cr3t/token' >&2\n[ -e ~/fixed ]\n"
+	r.files["update"] = "#!/bin/sh\necho updated\n"
+	ref = r.bundle()
+	if res, _ := r.run(ref, cloud.ScriptUpdate, nil); res.State != cloud.JobFailed || !strings.Contains(res.Error, "init of the project failed with exit code 1") ||
+		!strings.Contains(res.Error, "no cluster: ***") {
+		t.Errorf("a failed init: %+v", res)
+	}
+	if err := os.WriteFile(r.cfg.DataDir+"/homes/10001/fixed", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if res, c := r.run(ref, cloud.ScriptUpdate, nil); res.State != cloud.JobSucceeded || c.ExitCode != 0 || !strings.HasSuffix(res.Output, "updated\n") {
+		t.Errorf("after init was fixed: %+v", res)
+	}
+}
+
+func TestControlSimulated(t *testing.T) {
+	c := newController(t)
+	_, _ = start(t, c, testConfig(t, c))
+	r := &runner{T: t, c: c}
+	told := func(kvs ...string) func(*wire.ControlRun) {
+		return func(run *wire.ControlRun) {
+			run.Deployment = nil
+			for i := 0; i < len(kvs); i += 2 {
+				run.Deployment = append(run.Deployment, cloud.KeyValue{Key: kvs[i], Value: kvs[i+1]})
+			}
+		}
+	}
+	for _, tt := range []struct {
+		script cloud.ControlScript
+		told   []string
+		exit   int
+		stdout string
+	}{
+		{cloud.ScriptCreate, nil, 0, ""},
+		{cloud.ScriptCreate, []string{"sim.create.exit", "1", "sim.create.sleep", "5ms"}, 1, ""},
+		{cloud.ScriptCheck, []string{"sim.create.exit", "1", "sim.check.exit", "3"}, 3, ""},
+		{cloud.ScriptInfo, nil, 0, "app,http://n.D\n"},
+		{cloud.ScriptConfigCheck, []string{"sim.config_check.exit", "2", "sim.config_check.stdout", "no such tag"}, 2, "no such tag\n"},
+		{cloud.ScriptAppConfig, []string{"sim.app_config.stdout", "image.tag,1"}, 0, "image.tag,1\n"},
+		{cloud.ScriptAppKeys, []string{"sim.app_keys.exit", "x"}, 2, "sim.app_keys.exit: x is no exit code\n"},
+	} {
+		res, got := r.run(wire.BundleRef{Kind: cloud.BundleProcess}, tt.script, told(tt.told...))
+		if res.State != cloud.JobSucceeded || !res.Simulated || got.ExitCode != tt.exit || got.Stdout != tt.stdout {
+			t.Errorf("%s %q: %+v, %+v", tt.script, tt.told, res, got)
+		}
+	}
+	if _, got := r.run(wire.BundleRef{}, cloud.ScriptCheck, func(run *wire.ControlRun) {
+		told("sim.check.sleep", "1h")(run)
+		run.TimeoutS = 1
+	}); !got.TimedOut {
+		t.Errorf("a simulated check that hangs: %+v", got)
+	}
+}

@@ -1,0 +1,189 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"atoll/internal/authz"
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+)
+
+// Defaults are what a project's scripts say of the configuration: the values that
+// hold without overrides, and keys that there are.
+type Defaults struct {
+	Deployment, Application         []cloud.KeyValue
+	DeploymentKeys, ApplicationKeys []string
+}
+
+// How long an answer of a script is used: one older than cacheFresh is used once
+// more while a new one is asked for, one older than cacheStale is not.
+const (
+	cacheFresh = 10 * time.Minute
+	cacheStale = 24 * time.Hour
+)
+
+// answers are the answers of default and key scripts: those who ask for the same
+// at once share one run. Failures are not kept: the next one asks again.
+type answers struct {
+	ctx  context.Context // of the runs, which others may wait for too
+	stop context.CancelFunc
+	runs sync.WaitGroup
+	mu   sync.Mutex
+	byID map[string]*answer
+}
+
+// end waits for the runs that are under way.
+func (a *answers) end() {
+	a.stop()
+	a.runs.Wait()
+}
+
+type answer struct {
+	ready  chan struct{} // closed when the first run has ended
+	text   string
+	err    error
+	at     time.Time
+	asking bool
+}
+
+// get returns the answer, from ask if none is kept.
+func (a *answers) get(ctx context.Context, id string, now time.Time, ask func(context.Context) (string, error)) (string, error) {
+	a.mu.Lock()
+	a.forget(now)
+	e := a.byID[id]
+	switch {
+	case e == nil:
+		e = &answer{ready: make(chan struct{}), asking: true}
+		a.byID[id] = e
+		a.runs.Go(func() { a.run(id, e, ask) })
+	case !e.asking && now.Sub(e.at) > cacheFresh:
+		e.asking = true
+		a.runs.Go(func() { a.run(id, e, ask) })
+	}
+	a.mu.Unlock()
+	select {
+	case <-e.ready:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return e.text, e.err
+}
+
+func (a *answers) run(id string, e *answer, ask func(context.Context) (string, error)) {
+	text, err := ask(a.ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e.asking = false
+	first := e.at.IsZero()
+	if err == nil {
+		e.text, e.at = text, time.Now()
+	}
+	if first {
+		e.err = err
+		close(e.ready)
+		if err != nil {
+			delete(a.byID, id)
+		}
+	}
+}
+
+// forget drops what is too old.
+func (a *answers) forget(now time.Time) {
+	for id, e := range a.byID {
+		if !e.at.IsZero() && now.Sub(e.at) > cacheStale {
+			delete(a.byID, id)
+		}
+	}
+}
+
+// answerOf returns what a default or key script says, kept from an earlier run.
+func (c *Control) answerOf(ctx context.Context, sr scriptRun) (string, error) {
+	b, err := json.Marshal([]any{sr.project.ID, sr.project.Folder, sr.project.BundleID, sr.project.BaseDomain, sr.project.Namespace, sr.script, sr.config})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return c.answers.get(ctx, hex.EncodeToString(sum[:]), time.Now(), func(ctx context.Context) (string, error) {
+		res, err := c.ask(ctx, sr)
+		switch {
+		case err != nil:
+			return "", err
+		case res.ExitCode != 0:
+			return "", cloud.Errorf(cloud.Unavailable, "the control script %s of project %s answered with exit code %d: %s", sr.script, sr.project.Name, res.ExitCode, firstRunes(res.Stdout, 500))
+		case res.Truncated:
+			return "", cloud.Errorf(cloud.TooLarge, "the control script %s of project %s answered more than %d bytes", sr.script, sr.project.Name, cloud.MaxControlStdout)
+		}
+		return res.Stdout, nil
+	})
+}
+
+// defaultsOf are the defaults of a kind of configuration: those of the application
+// depend on the effective configuration of the deployment.
+func (c *Control) defaultsOf(ctx context.Context, p *cloud.Project, script cloud.ControlScript, config []cloud.KeyValue) ([]cloud.KeyValue, error) {
+	text, err := c.answerOf(ctx, scriptRun{project: p, script: script, config: config})
+	if err != nil {
+		return nil, err
+	}
+	list, err := cloud.ParseConfigCSV(text)
+	if err != nil {
+		return nil, cloud.Errorf(cloud.Unavailable, "the control script %s of project %s: %s", script, p.Name, cloud.UserMessage(err))
+	}
+	return list, nil
+}
+
+// effective is what scripts are given for the overrides.
+func (c *Control) effective(ctx context.Context, p *cloud.Project, application, deployment cloud.Overrides) (app, dep []cloud.KeyValue, err error) {
+	base, err := c.defaultsOf(ctx, p, cloud.ScriptDeploymentConfig, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	dep = cloud.Merge(base, deployment)
+	if base, err = c.defaultsOf(ctx, p, cloud.ScriptAppConfig, dep); err != nil {
+		return nil, nil, err
+	}
+	return cloud.Merge(base, application), dep, nil
+}
+
+// ProjectDefaults returns the defaults and key hints of a project, those of the
+// application for a deployment with the overrides.
+func (c *Control) ProjectDefaults(ctx context.Context, r *Request, ref ProjectRef, deployment cloud.Overrides) (*Defaults, error) {
+	var p *cloud.Project
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		if p, err = findProject(tx, ref); err != nil {
+			return err
+		}
+		return r.permit(authz.Read, projectTarget(p), ref.String())
+	})
+	if err != nil {
+		return nil, err
+	}
+	deployment = deployment.Clean()
+	if err := deployment.Validate("deployment"); err != nil {
+		return nil, err
+	}
+	var d Defaults
+	if d.Deployment, err = c.defaultsOf(ctx, p, cloud.ScriptDeploymentConfig, nil); err != nil {
+		return nil, err
+	}
+	dep := cloud.Merge(d.Deployment, deployment)
+	if d.Application, err = c.defaultsOf(ctx, p, cloud.ScriptAppConfig, dep); err != nil {
+		return nil, err
+	}
+	keys, err := c.answerOf(ctx, scriptRun{project: p, script: cloud.ScriptDeploymentKeys})
+	if err != nil {
+		return nil, err
+	}
+	d.DeploymentKeys = cloud.ParseKeys(keys)
+	if keys, err = c.answerOf(ctx, scriptRun{project: p, script: cloud.ScriptAppKeys, config: dep}); err != nil {
+		return nil, err
+	}
+	d.ApplicationKeys = cloud.ParseKeys(keys)
+	return &d, nil
+}
