@@ -2,7 +2,7 @@ package api
 
 // Quota is what an account or cloudspace uses and may use of one resource.
 type Quota struct {
-	ScopeKind string `json:"scope_kind" enum:"account,cloudspace,node"`
+	ScopeKind string `json:"scope_kind" enum:"account,cloudspace,project,node"`
 	ScopeID   string `json:"scope_id"`
 	Resource  string `json:"resource" example:"vcpus"`
 	Amount    int64  `json:"amount" doc:"In use."`

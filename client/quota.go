@@ -7,8 +7,8 @@ import (
 	"atoll/api"
 )
 
-// Quota returns what an account or cloudspace uses and may use. kind is the
-// plural in the path: accounts or cloudspaces.
+// Quota returns what an account, cloudspace or project uses and may use. kind is
+// the plural in the path: accounts, cloudspaces or projects.
 func (c *Client) Quota(ctx context.Context, kind, ref string, opts ...Option) (*api.QuotaList, error) {
 	return get[api.QuotaList](ctx, c, joinPath(kind, ref, "quota"), opts)
 }

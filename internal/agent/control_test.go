@@ -355,3 +355,67 @@ func TestControlSimulated(t *testing.T) {
 		t.Errorf("a simulated check that hangs: %+v", got)
 	}
 }
+
+// TestExampleScripts runs the scripts of examples/control-scripts unchanged.
+func TestExampleScripts(t *testing.T) {
+	dir := "../../examples/control-scripts"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = string(b)
+	}
+	r := newRunner(t, files)
+	ref := r.bundle()
+	for _, tt := range []struct {
+		script cloud.ControlScript
+		exit   int
+		stdout string
+	}{
+		{cloud.ScriptDeploymentConfig, 0, "check.exit,0\n"},
+		{cloud.ScriptDeploymentKeys, 0, "check.exit\n"},
+		{cloud.ScriptAppConfig, 0, "image.tag,latest\nmotd,\"Hello, world\"\n"},
+		{cloud.ScriptAppKeys, 0, "image.tag\nmotd\nreplicas\n"},
+		{cloud.ScriptConfigCheck, 0, ""},
+		{cloud.ScriptInfo, 0, "app,https://n.D\n\"logs, of all\",https://logs.D/?namespace=N\n"},
+		{cloud.ScriptUpdate, 1, ""}, // there is none yet
+		{cloud.ScriptCreate, 0, ""},
+		{cloud.ScriptCheck, 0, ""},
+		{cloud.ScriptNotifications, 0, ""},
+		{cloud.ScriptUpdate, 0, ""},
+		{cloud.ScriptArchive, 0, ""},
+		{cloud.ScriptArchiveCheck, 0, ""},
+		{cloud.ScriptCheck, 1, ""},
+		{cloud.ScriptUnarchive, 0, ""},
+		{cloud.ScriptCheck, 0, ""},
+	} {
+		res, c := r.run(ref, tt.script, nil)
+		if res.State != cloud.JobSucceeded || c.ExitCode != tt.exit || c.Stdout != tt.stdout {
+			t.Errorf("%s: %+v, %+v; want exit code %d, answer %q", tt.script, res, c, tt.exit, tt.stdout)
+		}
+	}
+	if _, c := r.run(ref, cloud.ScriptCheck, func(run *wire.ControlRun) {
+		run.Deployment = []cloud.KeyValue{{Key: "check.exit", Value: "2"}}
+	}); c.ExitCode != 2 {
+		t.Errorf("a check that tells exit code 2: %+v", c)
+	}
+	home := r.cfg.DataDir + "/homes/10001/"
+	if b, err := os.ReadFile(home + "deployments/N/n/config"); err != nil || string(b) != "A=1\ndb.password=hush\"hush\n" {
+		t.Errorf("the configuration that the scripts saw is %q, %v", b, err)
+	}
+	if b, err := os.ReadFile(home + "notifications"); err != nil || !strings.HasSuffix(string(b), " n Running -> UpdatePending\n") {
+		t.Errorf("notifications: %q, %v", b, err)
+	}
+	if _, c := r.run(ref, cloud.ScriptCleanup, nil); c.ExitCode != 0 {
+		t.Errorf("cleanup: %+v", c)
+	}
+	if _, err := os.Lstat(home + "deployments/N/n"); err == nil {
+		t.Error("cleanup left the deployment's folder")
+	}
+}

@@ -10,7 +10,7 @@ import (
 func TestRedactor(t *testing.T) {
 	secrets := []string{"hush", "hush-hush", "a \"b\"/c", "-----BEGIN\nline one\nline two\n", "ab", ""}
 	for in, want := range map[string]string{
-		"hush-hush hush\n":            "*** ***\n",
+		"hush-hush hush\n":             "*** ***\n",
 		"x=a \"b\"/c, a \\\"b\\\"/c\n": "x=***, ***\n",
 		"a+%22b%22%2Fc aHVzaA==\n":     "*** ***\n",
 		"-----BEGIN\nline one\nab\n":   "***\n***\nab\n",

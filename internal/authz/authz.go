@@ -111,6 +111,7 @@ var table = map[cloud.Kind]map[Action]rule{
 	cloud.KindMachine:     tenant,
 	cloud.KindProject:     {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin}, Execute: tenant[Execute], Manage: tenant[Manage]},
 	cloud.KindDeployment:  tenant,
+	cloud.KindBundle:      {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: nobody, Execute: nobody, Manage: nobody},
 	cloud.KindDisk:        tenant,
 	cloud.KindPortForward: tenant,
 	cloud.KindImage:       tenant,

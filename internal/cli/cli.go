@@ -58,7 +58,8 @@ func New(env Env) *cobra.Command {
 	root.AddCommand(
 		a.loginCommand(), a.contextCommand(),
 		a.nodeCommand(), a.runCommand(), a.scriptCommand(), a.scheduleCommand(), a.jobCommand(), a.operationCommand(),
-		a.projectCommand(), a.deploymentCommand(), a.machineCommand(), a.portForwardCommand(), a.diskCommand(), a.imageCommand(), a.sizeCommand(), a.cloudspaceCommand(),
+		a.projectCommand(), a.deploymentCommand(), a.bundleCommand(),
+		a.machineCommand(), a.portForwardCommand(), a.diskCommand(), a.imageCommand(), a.sizeCommand(), a.cloudspaceCommand(),
 		a.accountCommand(), a.userCommand(), a.serviceAccountCommand(), a.membershipCommand(), a.tokenCommand(), a.sshKeyCommand(),
 		a.locationCommand(), a.eventCommand(), a.quotaCommand(), a.leftoverCommand(),
 	)

@@ -202,6 +202,11 @@ func (a *app) printPlan(p *api.Plan) error {
 		}
 		fmt.Fprintf(w, "  %s %s\t%s\t%+d\t%d -> %d\t%s\n", q.ScopeKind, q.Scope, q.Resource, q.Delta, q.Amount, q.Amount+q.Delta, limit)
 	}
+	if len(p.Application)+len(p.Deployment) > 0 {
+		fmt.Fprintln(w, "Configuration:")
+	}
+	a.printChanges(w, p.Application, "")
+	a.printChanges(w, p.Deployment, "deployment: ")
 	if len(p.Steps) > 0 {
 		fmt.Fprintln(w, "Steps:")
 	}

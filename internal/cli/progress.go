@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,8 +20,10 @@ func operationOf(v any) (string, error) {
 	}
 	var o struct {
 		OperationID string `json:"operation_id"`
+		WaitingID   string `json:"waiting_id"` // of a deployment: what was asked for last
 	}
-	return o.OperationID, json.Unmarshal(text, &o)
+	err = json.Unmarshal(text, &o)
+	return cmp.Or(o.WaitingID, o.OperationID), err
 }
 
 // await waits for an operation and shows its progress on a terminal.

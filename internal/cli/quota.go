@@ -18,7 +18,7 @@ var quotaColumns = []column[api.Quota]{
 }
 
 func (a *app) quotaCommand() *cobra.Command {
-	list := a.command("list", "Show use and limits of the account, or of --cloudspace", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+	list := a.command("list", "Show use and limits of the account, or of --cloudspace or --project", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
 		kind, ref, in, err := a.quotaScope(ctx, c)
 		if err != nil {
 			return err
@@ -30,7 +30,7 @@ func (a *app) quotaCommand() *cobra.Command {
 		return a.printQuota(q.Items)
 	})
 	list.Aliases = []string{"show"}
-	update := a.mutating(a.command("update RESOURCE=LIMIT...", "Set limits of the account, or of --cloudspace; 'none' for no limit", cobra.MinimumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+	update := a.mutating(a.command("update RESOURCE=LIMIT...", "Set limits of the account, or of --cloudspace or --project; 'none' for no limit", cobra.MinimumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		limits, err := parseLimits(args)
 		if err != nil {
 			return err
@@ -51,15 +51,22 @@ func (a *app) quotaCommand() *cobra.Command {
 		}
 		return a.printQuota(r.Object.Items)
 	}))
-	return a.noun("quota", "What accounts and cloudspaces use and may use", list, update)
+	cmd := a.noun("quota", "What accounts, cloudspaces and projects use and may use", list, update)
+	cmd.PersistentFlags().StringVar(&a.project, "project", "", "project, by id or name")
+	cmd.MarkFlagsMutuallyExclusive("project", "cloudspace")
+	return cmd
 }
 
 func (a *app) printQuota(list []api.Quota) error {
 	return printList(a, list, quotaColumns, func(q *api.Quota) string { return q.Resource })
 }
 
-// quotaScope is the cloudspace if one is named here, else the account.
+// quotaScope is the cloudspace or project if one is named here, else the account.
 func (a *app) quotaScope(ctx context.Context, c *client.Client) (kind, ref string, in client.Option, err error) {
+	if a.project != "" {
+		in, err = a.in(ctx, c, inAccount, a.project)
+		return "projects", a.project, in, err
+	}
 	if a.cloudspace == "" {
 		ref, err = a.theAccount(ctx, c)
 		return "accounts", ref, client.In("", ""), err

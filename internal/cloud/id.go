@@ -147,6 +147,7 @@ const (
 	KindQuota          Kind = "quota"
 	KindProject        Kind = "project"
 	KindDeployment     Kind = "deployment"
+	KindBundle         Kind = "bundle"
 )
 
 // Meta is what every stored object has.

@@ -215,6 +215,10 @@ func (ch *change) emptyAccount(a *cloud.Account) error {
 	if err != nil {
 		return err
 	}
+	projects, _, err := ch.Tx.Projects(in)
+	if err != nil {
+		return err
+	}
 	images, _, err := ch.Tx.Images(in)
 	if err != nil {
 		return err
@@ -229,6 +233,7 @@ func (ch *change) emptyAccount(a *cloud.Account) error {
 	}
 	var left []string
 	left = append(left, namesOf("cloudspace", spaces, func(v *cloud.Cloudspace) string { return v.Name }, shown)...)
+	left = append(left, namesOf("project", projects, func(v *cloud.Project) string { return v.Name }, shown)...)
 	left = append(left, namesOf("image", images, func(v *cloud.Image) string { return v.Name }, shown)...)
 	left = append(left, namesOf("script", scripts, func(v *cloud.Script) string { return v.Name }, shown)...)
 	left = append(left, namesOf("service account", services, func(v *cloud.User) string { return v.Name }, shown)...)

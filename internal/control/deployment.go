@@ -262,6 +262,9 @@ func (ch *change) createDeployment(p *cloud.Project, d *cloud.Deployment) (*clou
 	}
 	o := deploymentOperation(cloud.VerbCreate, d)
 	d.OperationID, d.StatusAt = o.ID, now
+	if d.TTL != 0 {
+		d.ExpiresAt = now.Add(d.TTL)
+	}
 	if err := ch.countDeployment(d, true, o.ID); err != nil {
 		return nil, err
 	}
@@ -288,6 +291,11 @@ func (ch *change) operate(p *cloud.Project, o *cloud.Operation, d *cloud.Deploym
 	}
 	if err := ch.event(o.Kind, deploymentSubject(d), before, &after); err != nil {
 		return nil, err
+	}
+	if before != nil && before.State != d.State {
+		if err := ch.c.changed(ch.Tx, p, before, d); err != nil {
+			return nil, err
+		}
 	}
 	return ch.start(o)
 }

@@ -25,7 +25,7 @@ func (c *Control) deploymentOperations() []op.Definition {
 	return []op.Definition{
 		c.deploying(cloud.VerbCreate, cloud.DeploymentCreatePending, info, script(cloud.ScriptCreate), check),
 		c.deploying(cloud.VerbUpdate, cloud.DeploymentUpdatePending, wait,
-			op.Step{Name: "check configuration", Do: c.configStep}, op.Step{Name: "begin", Do: beginUpdate},
+			op.Step{Name: "check configuration", Do: c.configStep}, op.Step{Name: "begin", Do: c.beginUpdate},
 			info, script(cloud.ScriptUpdate), check),
 		c.deploying(cloud.VerbRestore, cloud.DeploymentCreatePending, info, script(cloud.ScriptUnarchive), check),
 		c.ending(cloud.VerbArchive, wait, script(cloud.ScriptArchive),
@@ -136,8 +136,8 @@ func (c *Control) configStep(s *op.Scope) error {
 }
 
 // beginUpdate makes an update that waited the one that is under way.
-func beginUpdate(s *op.Scope) error {
-	d, _, err := deploymentOf(s)
+func (c *Control) beginUpdate(s *op.Scope) error {
+	d, p, err := deploymentOf(s)
 	if err != nil || d.OperationID == s.Op.ID {
 		return err
 	}
@@ -152,8 +152,12 @@ func beginUpdate(s *op.Scope) error {
 	if err != nil {
 		return err
 	}
+	from := *d
 	begin(d, s.Op, in, now)
 	d.WaitingID = ""
+	if err := c.changed(s.Tx, p, &from, d); err != nil {
+		return err
+	}
 	a, err := s.Tx.ActionOf(s.Op.ID)
 	if err == nil {
 		a.Outcome = cloud.ActionRunning
@@ -387,6 +391,9 @@ func (c *Control) endedDeployment(verb cloud.DeploymentVerb) func(*op.Scope, *cl
 				d.State = cloud.DeploymentArchived
 			}
 			d.Reason = failedEnd(verb, d.Reason)
+			if d.ExpiresAt != 0 {
+				d.ExpiresAt = max(d.ExpiresAt, now.Add(expireAgain))
+			}
 		}
 		if cause == nil {
 			what, err := deploymentAmounts(s.Tx, d, false)
@@ -401,6 +408,10 @@ func (c *Control) endedDeployment(verb cloud.DeploymentVerb) func(*op.Scope, *cl
 		return c.settle(s, p, &from, d, cause)
 	}
 }
+
+// expireAgain is how long a deployment whose archive failed is left alone by the end
+// of its time to live.
+const expireAgain = time.Hour
 
 // failedEnd is the reason of an archive or cleanup that failed; what is no script's
 // fault says so itself.
@@ -418,7 +429,7 @@ func failedEnd(verb cloud.DeploymentVerb, why cloud.DeploymentReason) cloud.Depl
 // that was the last one that was tried.
 func (c *Control) retryDeployment(verb cloud.DeploymentVerb, pending cloud.DeploymentState) func(*op.Scope) error {
 	return func(s *op.Scope) error {
-		d, _, err := deploymentOf(s)
+		d, p, err := deploymentOf(s)
 		if err != nil {
 			return err
 		}
@@ -436,8 +447,12 @@ func (c *Control) retryDeployment(verb cloud.DeploymentVerb, pending cloud.Deplo
 		if err != nil {
 			return err
 		}
+		from := *d
 		pend(d, pending, verb, s.Op.ID, now)
 		if err := s.Tx.UpdateDeployment(d); err != nil {
+			return err
+		}
+		if err := c.changed(s.Tx, p, &from, d); err != nil {
 			return err
 		}
 		name := last.ActorName

@@ -153,8 +153,11 @@ func (c *Control) observeHealth(tx *store.Tx, d *cloud.Deployment, res *wire.Con
 		reason = cloud.ReasonTimeout
 	}
 	from := *d
+	if d.State == cloud.DeploymentFailure && d.Script != string(cloud.ScriptCheck) {
+		return nil // what was asked for is not there, although something may answer
+	}
 	d.State = d.State.Checked(reason)
-	if !checkable(from.State) || d.State == from.State && (d.State == cloud.DeploymentRunning || reason == d.Reason || from.Script != string(cloud.ScriptCheck) && from.Reason != "") {
+	if !checkable(from.State) || d.State == from.State && reason == d.Reason {
 		return nil
 	}
 	now, err := tx.Now()

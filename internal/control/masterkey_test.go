@@ -103,7 +103,7 @@ func TestKeyRotationGoesOnAfterACrashAtEachStep(t *testing.T) {
 			for !rotate(t, c).Done() {
 			}
 			version++
-			if got := sealed(t, db); len(got) != 1 || got[version] != 3 {
+			if got := sealed(t, db); len(got) != 1 || got[version] != 4 {
 				t.Errorf("after a crash at step %d the versions that seal are %v, want only %d", steps, got, version)
 			}
 			if c = mustStart(t, db, file); c.CA().Hash() != ca {
@@ -153,8 +153,8 @@ func TestControllerRefusesAnotherMasterKey(t *testing.T) {
 			t.Errorf("start with another key on an older database = %v, want a conflict", err)
 		}
 		mustStart(t, db, dir+"/master.key")
-		if got := sealed(t, db); got[1] != 3 {
-			t.Errorf("versions that seal: %v, want three values", got)
+		if got := sealed(t, db); got[1] != 4 {
+			t.Errorf("versions that seal: %v, want four values", got)
 		}
 	})
 }
@@ -200,7 +200,7 @@ func TestKeyRotationWaitsForAllControllers(t *testing.T) {
 			t.Fatalf("rotation = %+v, want it to wait for %s", r, b.ID)
 		}
 	}
-	if got := sealed(t, db); len(got) != 1 || got[1] != 3 {
+	if got := sealed(t, db); len(got) != 1 || got[1] != 4 {
 		t.Fatalf("versions that seal: %v", got)
 	}
 	copyFile(fileA, fileB)

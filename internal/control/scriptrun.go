@@ -78,14 +78,6 @@ func (sr *scriptRun) job(tx *store.Tx) (cloud.Job, error) {
 // an operation was canceled whose script takes a while to end.
 func deploymentKey(id cloud.DeploymentID) string { return "deployment:" + string(id) }
 
-// bundleOf says where the project's control scripts are.
-func bundleOf(_ *store.Tx, p *cloud.Project) (wire.BundleRef, error) {
-	if p.Folder != "" {
-		return wire.BundleRef{Kind: cloud.BundleFolder, Path: p.Folder}, nil
-	}
-	return wire.BundleRef{}, cloud.Errorf(cloud.Conflict, "project %s has no control scripts yet; name the folder that has them on the runners with 'atoll project update %s --folder PATH'", p.Name, p.Name)
-}
-
 // pickRunner chooses the node for a script: the one that the deployment's last script
 // ran on, else the one with the fewest deployments of the project. A deployment that
 // lives on its runner (bound) has no other.

@@ -61,6 +61,7 @@ func New(ctx context.Context, c *control.Control, hosts []string, log *slog.Logg
 	mux.HandleFunc("POST "+wire.PathRenew, s.node(s.renew))
 	mux.HandleFunc("POST "+wire.PathExchange, s.node(s.exchange))
 	mux.HandleFunc("GET "+wire.PathScript+"{id}", s.known(s.script))
+	mux.HandleFunc("GET "+wire.PathBundle+"{sha256}", s.known(s.bundle))
 	mux.HandleFunc("GET "+wire.PathImage+"{sha256}", s.known(s.image))
 	mux.HandleFunc("GET "+wire.PathStream+"{id}", s.known(s.stream))
 	mux.HandleFunc("GET "+pathNodeStream, s.controller(s.nodeStream))
@@ -307,6 +308,17 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request, id cloud.NodeID)
 
 func (s *Server) image(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
 	body, _, err := s.c.OpenImage(r.Context(), id, r.PathValue("sha256"))
+	if err != nil {
+		problem(w, err)
+		return
+	}
+	defer body.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(w, r, "", time.Time{}, body)
+}
+
+func (s *Server) bundle(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
+	body, err := s.c.OpenBundle(r.Context(), id, r.PathValue("sha256"))
 	if err != nil {
 		problem(w, err)
 		return

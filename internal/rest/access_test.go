@@ -78,6 +78,9 @@ func deploymentFixture(w *world, ids map[string]string) {
 		Verb: cloud.VerbCreate, Outcome: cloud.ActionSucceeded,
 	}
 	w.ok(w.control.DB.Update(ctx, func(tx *store.Tx) error { return errors.Join(tx.CreateDeployment(d), tx.CreateAction(a)) }))
+	b, err := w.control.CreateBundle(ctx, w.root, control.NewBundle{Project: control.ProjectRef{Project: string(p.ID)}, Kind: cloud.BundleProcess}, nil)
+	w.ok(err)
+	ids["bundle"] = string(b.ID)
 	ids["project"], ids["deployment"], ids["action"] = string(p.ID), string(d.ID), string(a.ID)
 }
 
@@ -211,6 +214,12 @@ var accesses = map[string]access{
 	"open-console":   {may: member, allowed: 409},
 	"list-projects":  {may: anyone}, "list-deployments": {may: anyone}, "list-actions": {may: anyone},
 	"get-project": {may: reader}, "get-project-defaults": {may: reader, body: `{}`, allowed: 409}, "get-deployment": {may: reader}, "get-action": {may: reader},
+	"list-bundles": {may: anyone}, "get-bundle": {may: reader}, "use-bundle": {may: member},
+	"create-bundle":     {may: member, body: `{"project":"{project}","kind":"builtin:process"}`},
+	"upload-bundle":     {may: member, query: "project={project}", body: "x"},
+	"get-project-quota": {may: reader}, "list-project-ledger": {may: reader},
+	"get-project-usage":  {may: reader, query: "from=2026-01-01T00:00:00Z"},
+	"set-project-quota":  {may: member, body: `{"limits":{"deployments":8}}`},
 	"create-project":     {may: member, body: `{"account":"{account}","name":"x","base_domain":"example.com"}`},
 	"update-project":     {may: member, body: `{"description":"x"}`},
 	"delete-project":     {may: member, allowed: 409},
@@ -375,7 +384,7 @@ func askFor(w *world, op *huma.Operation, a access, ids map[string]string, token
 		}
 		return s
 	}
-	path := fill(op.Path) + "?" + a.query
+	path := fill(op.Path) + "?" + fill(a.query)
 	if slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "dry_run" }) {
 		path += "&dry_run=true"
 	}

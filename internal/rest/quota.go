@@ -33,7 +33,7 @@ func limitsOf(in map[string]int64) map[cloud.Resource]int64 {
 	return out
 }
 
-// scoped is an input that names an account or cloudspace.
+// scoped is an input that names an account, cloudspace or project.
 type scoped interface {
 	scope(ctx context.Context, s *Server, r *control.Request) (cloud.Scope, error)
 }
@@ -54,8 +54,32 @@ func (in CloudspaceIn) scope(ctx context.Context, s *Server, r *control.Request)
 	return cloud.Scope{Kind: cloud.KindCloudspace, ID: string(c.ID)}, nil
 }
 
-// The inputs of both scopes; Huma needs each as a type of its own.
+func (in ProjectIn) scope(ctx context.Context, s *Server, r *control.Request) (cloud.Scope, error) {
+	if cloud.IsID(in.Project) {
+		return cloud.Scope{Kind: cloud.KindProject, ID: in.Project}, nil
+	}
+	p, err := s.control.Project(ctx, r, in.ref())
+	if err != nil {
+		return cloud.Scope{}, err
+	}
+	return cloud.Scope{Kind: cloud.KindProject, ID: string(p.ID)}, nil
+}
+
+// The inputs of all scopes; Huma needs each as a type of its own.
 type (
+	projectQuotaSet struct {
+		ProjectIn
+		Change
+		Body api.QuotaSet
+	}
+	projectLedger struct {
+		ProjectIn
+		Listing
+	}
+	projectUsage struct {
+		ProjectIn
+		Span
+	}
 	accountQuotaSet struct {
 		AccountIn
 		Change
@@ -111,6 +135,19 @@ func (s *Server) registerQuotas() {
 		return s.ledger(ctx, r, in, in.Listing)
 	})
 	add(s, usage, func(ctx context.Context, r *control.Request, in *accountUsage) (*body[api.Usage], error) {
+		return s.usage(ctx, r, in, in.Span)
+	})
+	show, set, ledger, usage = quotaOps("/projects/{project}", "project")
+	add(s, show, func(ctx context.Context, r *control.Request, in *ProjectIn) (*body[api.QuotaList], error) {
+		return s.quota(ctx, r, in)
+	})
+	add(s, set, func(ctx context.Context, r *control.Request, in *projectQuotaSet) (*body[api.QuotaList], error) {
+		return s.quotaSet(ctx, r, in, in.Body)
+	})
+	add(s, ledger, func(ctx context.Context, r *control.Request, in *projectLedger) (*page[api.LedgerEntry], error) {
+		return s.ledger(ctx, r, in, in.Listing)
+	})
+	add(s, usage, func(ctx context.Context, r *control.Request, in *projectUsage) (*body[api.Usage], error) {
 		return s.usage(ctx, r, in, in.Span)
 	})
 	show, set, ledger, usage = quotaOps("/cloudspaces/{cloudspace}", "cloudspace")

@@ -143,7 +143,8 @@ func (s *Server) register() {
 		s.registerSessions, s.registerMe, s.registerAccounts, s.registerUsers, s.registerServiceAccounts,
 		s.registerMemberships, s.registerTokens, s.registerSSHKeys, s.registerQuotas,
 		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages,
-		s.registerCloudspaces, s.registerProjects, s.registerDeployments, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
+		s.registerProjects, s.registerBundles, s.registerDeployments,
+		s.registerCloudspaces, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
 		s.registerScripts, s.registerJobs, s.registerRuns, s.registerSchedules,
 		s.registerOperations, s.registerEvents, s.registerLeftovers,
 	} {

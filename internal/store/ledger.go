@@ -120,6 +120,9 @@ func (tx *Tx) Usage(scope cloud.Scope, from, to cloud.Time) (map[cloud.Resource]
 // Counters returns the sums of the byte counters that a scope's machines had in
 // the hours that begin within the time.
 func (tx *Tx) Counters(scope cloud.Scope, from, to cloud.Time) (map[string]int64, error) {
+	if scope.Kind == cloud.KindProject {
+		return map[string]int64{}, nil // it has no machines
+	}
 	col := "account_id"
 	if scope.Kind == cloud.KindCloudspace {
 		col = "cloudspace_id"

@@ -24,7 +24,7 @@ const (
 	PathJoin     = "/agent/v1/join"     // no client certificate; a join token
 	PathRenew    = "/agent/v1/renew"    // a new certificate for a new key
 	PathScript   = "/agent/v1/scripts/" // + id: the script's bytes
-	PathBundle   = "/agent/v1/bundles/" // + id: the archive with a project's control scripts
+	PathBundle   = "/agent/v1/bundles/" // + sha256: an archive of control scripts or programs
 	PathImage    = "/agent/v1/images/"  // + sha256: the image's bytes
 	PathStream   = "/agent/v1/streams/" // + id: WebSocket that the agent opens on request
 )
