@@ -44,6 +44,15 @@ func NewID[T ~string]() T {
 	return T(uuid.Must(uuid.NewV7()).String())
 }
 
+// IDAt returns a fresh id as one that was made at the time.
+func IDAt[T ~string](t Time) T {
+	id := uuid.Must(uuid.NewV7())
+	ms := uint64(max(0, int64(t)/1000))
+	binary.BigEndian.PutUint16(id[4:], uint16(ms))
+	binary.BigEndian.PutUint32(id[:], uint32(ms>>16))
+	return T(id.String())
+}
+
 // FirstID sorts before all ids that NewID made at the time or later, and after
 // those from before its millisecond.
 func FirstID[T ~string](t Time) T {

@@ -235,6 +235,10 @@ func (c *octopodCall) log() error {
 		return err
 	}
 	var out octopod.ActionInfo
+	var kept struct{ Stdout, Stderr string } // of an imported action
+	if json.Unmarshal(a.Overrides, &kept) == nil {
+		out.Stdout.Text, out.Stderr.Text = kept.Stdout, kept.Stderr
+	}
 	if a.JobID != "" {
 		var b bytes.Buffer
 		if err := c.control.JobLog(c.ctx, c.request, a.JobID, 0, false, &b); err != nil && !cloud.Is(err, cloud.NotFound) {
