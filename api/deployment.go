@@ -81,6 +81,7 @@ type ConfigUpdate struct {
 // Action is one entry of a deployment's log.
 type Action struct {
 	ID             string         `json:"id"`
+	AccountID      string         `json:"account_id"`
 	ProjectID      string         `json:"project_id"`
 	DeploymentID   string         `json:"deployment_id"`
 	DeploymentName string         `json:"deployment_name"`

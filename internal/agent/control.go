@@ -41,14 +41,14 @@ type controlJob struct {
 
 // answer keeps what a script writes to its standard output.
 type answer struct {
-	bytes.Buffer
+	text      bytes.Buffer
 	truncated bool
 }
 
 func (a *answer) Write(p []byte) (int, error) {
-	n := min(len(p), cloud.MaxControlStdout-a.Len())
+	n := min(len(p), cloud.MaxControlStdout-a.text.Len())
 	a.truncated = a.truncated || n < len(p)
-	a.Buffer.Write(p[:n])
+	a.text.Write(p[:n])
 	return len(p), nil
 }
 
@@ -94,7 +94,7 @@ func (c *controlJob) script(ctx context.Context) (*wire.ControlResult, error) {
 	}
 	return &wire.ControlResult{
 		ExitCode: exit.Code, TimedOut: exit.Killed, Detail: exit.Detail, Missing: missing,
-		Stdout: strings.ToValidUTF8(strings.ReplaceAll(c.answer.String(), "\x00", "\uFFFD"), "\uFFFD"), Truncated: c.answer.truncated,
+		Stdout: strings.ToValidUTF8(strings.ReplaceAll(c.answer.text.String(), "\x00", "\uFFFD"), "\uFFFD"), Truncated: c.answer.truncated,
 	}, nil
 }
 

@@ -78,7 +78,13 @@ func newRunner(t *testing.T, files map[string]string) *runner {
 func (r *runner) restart() {
 	r.Helper()
 	r.end(true)
-	r.c.do(func() { r.c.next.Trust = []string{r.key.VerifyKey().String()} })
+	r.c.do(func() {
+		if r.c.held != nil { // the dead agent's
+			r.c.held <- nil
+			r.c.held = nil
+		}
+		r.c.next.Trust = []string{r.key.VerifyKey().String()}
+	})
 	_, r.end = start(r.T, r.c, r.cfg)
 }
 

@@ -176,7 +176,7 @@ func Unpack(r io.Reader, dir string) error {
 func write(root *os.Root, e Entry) error {
 	if parent := path.Dir(e.Name); parent != "." {
 		if err := root.MkdirAll(parent, 0o755); err != nil {
-			return unpackError(e.Name, err)
+			return inTheWay(e.Name, err)
 		}
 	}
 	switch e.Mode.Type() {
@@ -204,6 +204,10 @@ func unpackError(name string, err error) error {
 	case errors.Is(err, fs.ErrExist):
 		return cloud.Errorf(cloud.Invalid, "the archive holds %q twice", clip(name))
 	}
+	return inTheWay(name, err)
+}
+
+func inTheWay(name string, err error) error {
 	return cloud.Wrap(cloud.Invalid, err, "%q of the archive cannot be unpacked: another entry is in its way, or leads out of the archive", clip(name))
 }
 

@@ -69,9 +69,7 @@ func (a *app) bundleCreate() *cobra.Command {
 	f.BoolVar(&process, "process", false, "a deployment is a process on the runner: builtin:process")
 	f.BoolVar(&up.Use, "use", false, "the project uses it from now on")
 	f.BoolVar(&up.Files, "files", false, "FILE holds programs for deployments that are processes (archive=atoll:SHA256), not control scripts")
-	if err := cmd.MarkFlagRequired("project"); err != nil {
-		panic(err) // the flag was just made
-	}
+	must(cmd.MarkFlagRequired("project"))
 	cmd.MarkFlagsMutuallyExclusive("image", "process", "files")
 	return a.mutating(cmd)
 }
@@ -84,7 +82,7 @@ func uploadBundle(ctx context.Context, c *client.Client, up client.BundleUpload,
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file; make one with tar -czf scripts.tar.gz -C FOLDER .", file)
+		return nil, fmt.Errorf("make an archive with tar -czf scripts.tar.gz -C FOLDER . first: %s is no regular file", file)
 	}
 	up.Source = filepath.Base(file)
 	return c.Bundles().Upload(ctx, up, f, st.Size(), opts...)

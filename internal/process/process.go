@@ -220,17 +220,22 @@ func (s *script) ensure(ctx context.Context) (int, error) {
 	defer cancel()
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	var last error // that is not the end of the wait itself
 	for every := 10 * time.Millisecond; ; every = min(2*every, time.Second) {
 		select {
 		case <-pause.C:
 		case <-wait.Done():
 		}
-		if err = s.healthy(wait, n); err == nil {
+		err := s.healthy(wait, n)
+		if wait.Err() == nil || last == nil {
+			last = err
+		}
+		if err == nil {
 			s.say("healthy after %s at %s", time.Since(began).Round(time.Millisecond), s.url())
 			return 0, nil
 		}
 		if wait.Err() != nil {
-			s.say("not healthy after %s: %v", c.start, cloud.UserMessage(err))
+			s.say("not healthy after %s: %v", c.start, cloud.UserMessage(last))
 			s.tellLog()
 			return 1, nil
 		}

@@ -68,9 +68,25 @@ func fixture(w *world) map[string]string {
 // for, and a deployment of it.
 func deploymentFixture(w *world, ids map[string]string) {
 	w.t.Helper()
+	p := w.project(cloud.AccountID(ids["account"]), "shop")
+	ids["project"] = string(p.ID)
 	ctx := w.t.Context()
-	name, domain := "shop", "staging.example.com"
-	p, err := w.control.CreateProject(ctx, w.root, ids["account"], control.ProjectChange{Name: &name, BaseDomain: &domain})
+	ds, _, err := w.control.Deployments(ctx, w.root, control.Query{})
+	w.ok(err)
+	as, _, err := w.control.Actions(ctx, w.root, control.Query{})
+	w.ok(err)
+	bs, _, err := w.control.Bundles(ctx, w.root, control.Query{})
+	w.ok(err)
+	ids["deployment"], ids["action"], ids["bundle"] = string(ds[0].ID), string(as[0].ID), string(bs[0].ID)
+}
+
+// project is a project with a deployment, its log, and a version of control scripts
+// that it does not use.
+func (w *world) project(account cloud.AccountID, name string) *cloud.Project {
+	w.t.Helper()
+	ctx := w.t.Context()
+	domain := "staging.example.com"
+	p, err := w.control.CreateProject(ctx, w.root, string(account), control.ProjectChange{Name: &name, BaseDomain: &domain})
 	w.ok(err)
 	d := &cloud.Deployment{ID: cloud.NewID[cloud.DeploymentID](), AccountID: p.AccountID, ProjectID: p.ID, Name: "main", State: cloud.DeploymentRunning}
 	a := &cloud.Action{
@@ -78,10 +94,9 @@ func deploymentFixture(w *world, ids map[string]string) {
 		Verb: cloud.VerbCreate, Outcome: cloud.ActionSucceeded,
 	}
 	w.ok(w.control.DB.Update(ctx, func(tx *store.Tx) error { return errors.Join(tx.CreateDeployment(d), tx.CreateAction(a)) }))
-	b, err := w.control.CreateBundle(ctx, w.root, control.NewBundle{Project: control.ProjectRef{Project: string(p.ID)}, Kind: cloud.BundleProcess}, nil)
+	_, err = w.control.CreateBundle(ctx, w.root, control.NewBundle{Project: control.ProjectRef{Project: string(p.ID)}, Kind: cloud.BundleProcess}, nil)
 	w.ok(err)
-	ids["bundle"] = string(b.ID)
-	ids["project"], ids["deployment"], ids["action"] = string(p.ID), string(d.ID), string(a.ID)
+	return p
 }
 
 func peopleFixture(w *world, ids map[string]string) {

@@ -225,7 +225,7 @@ func (s *Server) deploymentDelete(ctx context.Context, r *control.Request, in *d
 
 func actionView(a *cloud.Action) api.Action {
 	return api.Action{
-		ID: string(a.ID), ProjectID: string(a.ProjectID), DeploymentID: string(a.DeploymentID), DeploymentName: a.DeploymentName,
+		ID: string(a.ID), AccountID: string(a.AccountID), ProjectID: string(a.ProjectID), DeploymentID: string(a.DeploymentID), DeploymentName: a.DeploymentName,
 		Action: string(a.Verb), OperationID: string(a.OperationID), ActorID: a.ActorID, Actor: a.ActorName, Outcome: string(a.Outcome),
 		From: string(a.From), To: string(a.To), Reason: string(a.Reason), Message: a.Message, Script: a.Script, ExitCode: a.ExitCode,
 		JobID: string(a.JobID), Application: changesView(a.Application), Deployment: changesView(a.Deployment),

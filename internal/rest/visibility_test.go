@@ -21,13 +21,14 @@ type thing struct {
 	kind                    string // the place in paths: machines, ssh-keys, …
 	id                      string
 	account, space, machine string // where it lies; "" for none
+	project                 string // the same
 	user                    string // whose it is, of tokens, sessions and memberships
 	service                 string // of a token: the account that its service account is in
 	seq                     int64  // of an event
 }
 
 // grant is a role that somebody has on an account, cloudspace or machine.
-type grant struct{ account, space, machine, role string }
+type grant struct{ account, space, machine, project, role string }
 
 // principal is who asks.
 type principal struct {
@@ -42,6 +43,7 @@ var (
 	ofAccount = []string{"accounts", "service-accounts", "ssh-keys", "images"}
 	ofSpace   = []string{"cloudspaces"}
 	ofMachine = []string{"machines", "disks", "port-forwards", "operations", "jobs", "memberships", "events"}
+	ofProject = []string{"projects", "deployments", "actions", "bundles"}
 	ofAll     = []string{"locations", "sizes"}
 	ofStaff   = []string{"nodes", "join-tokens", "leftovers", "schedules", "scripts"}
 )
@@ -80,6 +82,8 @@ func (g grant) reaches(t *thing) bool {
 	switch {
 	case g.account != t.account || t.account == "" || slices.Contains(ofStaff, t.kind):
 		return false
+	case g.project != "":
+		return g.project == t.project && (t.kind == "quota" || slices.Contains(ofProject, t.kind) || slices.Contains(ofMachine, t.kind))
 	case g.space == "":
 		return true
 	case g.machine == "":
@@ -91,9 +95,10 @@ func (g grant) reaches(t *thing) bool {
 // estate is everything that there is.
 type estate struct {
 	*world
-	things map[string]*thing // by id
-	spaces []*cloud.Cloudspace
-	people []*principal
+	things   map[string]*thing // by id
+	spaces   []*cloud.Cloudspace
+	projects []*cloud.Project
+	people   []*principal
 }
 
 // listed reads a list of the API to its end, page by page, and checks the pages.
@@ -136,7 +141,7 @@ func field(item map[string]any, name string) string {
 }
 
 // kinds are all kinds with a list.
-var kinds = slices.Concat(ofAccount, ofSpace, ofMachine, ofAll, ofStaff, []string{"users", "tokens", "sessions"})
+var kinds = slices.Concat(ofAccount, ofSpace, ofMachine, ofProject, ofAll, ofStaff, []string{"users", "tokens", "sessions"})
 
 // survey reads everything as the admin.
 func (e *estate) survey() {
@@ -146,13 +151,15 @@ func (e *estate) survey() {
 		for _, item := range items {
 			t := &thing{
 				kind: kind, id: field(item, "id"), account: field(item, "account_id"), space: field(item, "cloudspace_id"),
-				machine: field(item, "machine_id"), user: field(item, "user_id"),
+				machine: field(item, "machine_id"), project: field(item, "project_id"), user: field(item, "user_id"),
 			}
 			switch kind {
 			case "accounts":
 				t.account = t.id
 			case "cloudspaces":
 				t.space = t.id
+			case "projects":
+				t.project = t.id
 			case "machines":
 				t.machine = t.id
 			case "users", "service-accounts":
@@ -210,6 +217,7 @@ func (e *estate) build(accounts int) {
 		_, err := c.CreateImageFromUpload(ctx, root, control.NewImage{Account: a.ID, Name: "own"}, bytes.NewReader(rawDisk()))
 		e.ok(err)
 		for j := range 2 {
+			e.projects = append(e.projects, e.project(a.ID, fmt.Sprintf("project-%d", j)))
 			s, err := c.CreateCloudspace(ctx, root, control.NewCloudspace{Account: string(a.ID), Name: fmt.Sprintf("space-%d", j), Location: "home"})
 			e.ok(err)
 			e.spaces = append(e.spaces, s)
@@ -256,15 +264,20 @@ func (e *estate) populate(rnd *rand.Rand, n int) {
 			s, m := e.spaces[rnd.IntN(len(e.spaces))], &machines[rnd.IntN(len(machines))]
 			in := control.NewMembership{User: string(u.ID), Role: cloud.ScopeRoles[rnd.IntN(3)]}
 			g := grant{account: string(s.AccountID), role: string(in.Role)}
-			switch rnd.IntN(3) {
+			switch rnd.IntN(4) {
+			case 3:
+				o := e.projects[rnd.IntN(len(e.projects))]
+				in.Project, g.account, g.project = o.ID, string(o.AccountID), string(o.ID)
 			case 0:
 				in.Account = s.AccountID
 			case 1:
 				in.Cloudspace, g.space = s.ID, string(s.ID)
 			default:
-				in.Machine, g = m.ID, grant{string(m.AccountID), string(m.CloudspaceID), string(m.ID), string(in.Role)}
+				in.Machine, g = m.ID, grant{string(m.AccountID), string(m.CloudspaceID), string(m.ID), "", string(in.Role)}
 			}
-			has := func(o grant) bool { return o.account == g.account && o.space == g.space && o.machine == g.machine }
+			has := func(o grant) bool {
+				return o.account == g.account && o.space == g.space && o.machine == g.machine && o.project == g.project
+			}
 			if slices.ContainsFunc(p.grants, has) || u.AccountID != "" && g.account != string(u.AccountID) {
 				continue
 			}
@@ -394,7 +407,7 @@ const absent = "0198c3e2-0000-7d0a-8f00-1c2d3e4f5a6b"
 // shows are what can be asked of one object, besides the object.
 var shows = map[string][]string{
 	"accounts": {""}, "service-accounts": {""}, "ssh-keys": {""}, "images": {""}, "cloudspaces": {""}, "machines": {""},
-	"disks": {""}, "port-forwards": {""}, "operations": {"", "/jobs"}, "jobs": {"", "/logs"}, "memberships": {""}, "locations": {""},
+	"projects": {""}, "deployments": {""}, "actions": {""}, "bundles": {""}, "disks": {""}, "port-forwards": {""}, "operations": {"", "/jobs"}, "jobs": {"", "/logs"}, "memberships": {""}, "locations": {""},
 	"sizes": {""}, "nodes": {""}, "join-tokens": {""}, "leftovers": {""}, "schedules": {""}, "scripts": {"", "/source", "/revisions"}, "users": {""}, "tokens": {""},
 }
 
@@ -433,7 +446,7 @@ func (a *answered) detail(id string) string {
 func (e *estate) checkScopes(p *principal) {
 	e.t.Helper()
 	for id, t := range e.things {
-		if t.kind != "accounts" && t.kind != "cloudspaces" {
+		if t.kind != "accounts" && t.kind != "cloudspaces" && t.kind != "projects" {
 			continue
 		}
 		quota := *t
@@ -495,6 +508,7 @@ func TestEveryListIsChecked(t *testing.T) {
 		"/me", "/events:verify", "/machines/{machine}/console",
 		"/accounts/{account}/quota", "/accounts/{account}/ledger", "/accounts/{account}/usage",
 		"/cloudspaces/{cloudspace}/quota", "/cloudspaces/{cloudspace}/ledger", "/cloudspaces/{cloudspace}/usage",
+		"/projects/{project}/quota", "/projects/{project}/ledger", "/projects/{project}/usage",
 	}
 	for _, op := range operations(t) {
 		path := strings.TrimPrefix(op.Path, prefix)

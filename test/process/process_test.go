@@ -1,5 +1,6 @@
 // Package process tests deployments that are processes: the bundle builtin:process
-// over the real driver, with the application of examples/hello.
+// over the real driver, with the application of examples/hello. It must never need a
+// controller.
 package process
 
 import (

@@ -71,6 +71,7 @@ const (
 // two seconds to end too (a tee that drains a pipe) and is then killed.
 type Processes struct {
 	cfg     Config
+	mounts  mounts
 	tree    *tree
 	groups  *groups
 	spawner spawner
@@ -98,7 +99,7 @@ func newProcesses(cfg Config, m mounts) (*Processes, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	p := &Processes{cfg: cfg, running: map[string]bool{}}
+	p := &Processes{cfg: cfg, mounts: m, running: map[string]bool{}}
 	if uid := os.Geteuid(); uid != 0 {
 		p.denied = cloud.Errorf(cloud.Denied, "this agent runs as user id %d and cannot run commands; start it as root", uid)
 		return p, nil

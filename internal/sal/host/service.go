@@ -132,6 +132,9 @@ func (v *service) watch(r *run) {
 	s.wg.Go(func() {
 		ended, how := waitFor(s.ctx, r)
 		if !ended && s.ctx.Err() != nil {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			r.group.close()
 			return // the agent ends; the process goes on
 		}
 		oom := r.group.oomKills()
@@ -260,6 +263,10 @@ func (v *service) end(ctx context.Context) error {
 		return v.clear()
 	}
 	g, exited := v.group, v.exited
+	goesOn := cloud.Errorf(cloud.Unavailable, "the agent ends; service %s goes on", v.id)
+	if v.owner.ctx.Err() != nil {
+		return goesOn
+	}
 	pids, err := processesIn(g.tracker())
 	if err == nil {
 		signalProcesses(g.tracker(), pids, unix.SIGTERM)
@@ -270,12 +277,15 @@ func (v *service) end(ctx context.Context) error {
 	case <-exited:
 	case <-grace.C:
 		g.kill()
-		<-exited
 	case <-ctx.Done():
 		g.kill()
-		<-exited
 	case <-v.owner.ctx.Done():
-		return cloud.Errorf(cloud.Unavailable, "the agent ends; service %s goes on", v.id)
+		return goesOn
+	}
+	select {
+	case <-exited:
+	case <-v.owner.ctx.Done():
+		return goesOn
 	}
 	v.release()
 	v.rec.Ended = "it was stopped"

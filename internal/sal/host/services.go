@@ -82,7 +82,7 @@ func NewServices(p *Processes, dir string, log *slog.Logger) (*Services, error) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the folder %s cannot be made", dir)
 	}
-	t, err := makeTree(p.tree.mounts, p.cfg.Parent+servicesSuffix)
+	t, err := makeTree(p.mounts, p.cfg.Parent+servicesSuffix)
 	if err != nil {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the host's cgroups cannot be used")
 	}

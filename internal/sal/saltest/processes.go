@@ -40,6 +40,7 @@ func Processes(t *testing.T, newEnv func(t *testing.T) ProcessesEnv) {
 	}{
 		{"exit codes", false, (*processes).exitCodes},
 		{"standard input", false, (*processes).standardInput},
+		{"standard output apart", false, (*processes).stdoutApart},
 		{"canceled", false, (*processes).canceled},
 		{"bad commands", false, (*processes).badCommands},
 		{"no remnants", false, (*processes).noRemnants},
@@ -58,6 +59,7 @@ func Processes(t *testing.T, newEnv func(t *testing.T) ProcessesEnv) {
 		{"project is shut off", true, (*processes).projectIsShutOff},
 		{"project's home", true, (*processes).projectHome},
 		{"project's children", true, (*processes).projectChildren},
+		{"project's own files", true, (*processes).projectFiles},
 		{"project and others", true, (*processes).projectAndOthers},
 		{"project leaves its cgroup", true, (*processes).projectLeavesCgroup},
 		{"project uncovers", true, (*processes).projectUncovers},
@@ -197,6 +199,22 @@ func (p *processes) standardInput() {
 		if _, out := p.run(sal.Command{Argv: []string{"cat"}, Stdin: []byte(in)}); out != in {
 			p.Errorf("cat of %d bytes wrote %d", len(in), len(out))
 		}
+	}
+}
+
+func (p *processes) stdoutApart() {
+	stdout := newBuffer()
+	cmd := sal.Command{Argv: []string{"echo", "answer"}, Stdout: stdout}
+	if p.env.Real {
+		cmd.Argv = []string{"sh", "-c", "echo log >&2; echo answer"}
+	}
+	exit, out := p.run(cmd)
+	want := ""
+	if p.env.Real {
+		want = "log\n"
+	}
+	if exit.Code != 0 || stdout.String() != "answer\n" || out != want {
+		p.Errorf("%+v: stdout %q, output %q", exit, stdout.String(), out)
 	}
 }
 

@@ -2,6 +2,7 @@ package saltest
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 
 	"atoll/internal/cloud"
@@ -230,6 +231,43 @@ func (p *processes) projectHome() {
 		p.Errorf("another project reads it: %q", out)
 	}
 	p.sh(p.env.User, "rm ~/file")
+}
+
+func (p *processes) projectFiles() {
+	shown := filepath.Dir(p.env.Secret) + "/shown" // where projects see nothing
+	if err := os.Mkdir(shown, 0o755); err != nil {
+		p.Fatal(err)
+	}
+	if err := os.WriteFile(shown+"/tool", []byte("#!/bin/sh\necho tool\n"), 0o755); err != nil {
+		p.Fatal(err)
+	}
+	cmd := sal.Command{
+		RunAs: p.env.User, Show: []string{shown}, Files: map[string][]byte{"key": []byte("hush\n")},
+		Argv: []string{"sh", "-c", `"$0/tool"; cat "$1/key"; stat -c '%a %u' "$1/key" "$1"; touch "$0/x" 2>/dev/null && echo LEAK; ls "$0/.." 2>/dev/null; exit 0`, shown, sal.FilesDir},
+	}
+	uid := strings.TrimPrefix(p.env.User, "uid:")
+	want := "tool\nhush\n600 " + uid + "\n700 " + uid + "\n"
+	if exit, out := p.run(cmd); exit.Code != 0 || !strings.HasPrefix(out, want) || strings.Contains(out, "LEAK") || strings.Contains(out, "agent.key") {
+		p.Errorf("%+v: %q, want %q", exit, out, want)
+	}
+	if _, err := os.Lstat(sal.FilesDir + "/key"); err == nil {
+		p.Error("the file is on the host")
+	}
+	if _, out := p.sh(p.env.User, "cat "+sal.FilesDir+"/key "+shown+"/tool 2>/dev/null"); out != "" {
+		p.Errorf("the next command sees %q", out)
+	}
+	for _, bad := range []sal.Command{
+		{Argv: []string{"true"}, Files: map[string][]byte{"key": nil}},
+		{Argv: []string{"true"}, RunAs: p.env.User, Files: map[string][]byte{"../key": nil}},
+		{Argv: []string{"true"}, RunAs: p.env.User, Show: []string{"/no/such/folder"}},
+	} {
+		if _, err := p.env.Processes.Run(p.Context(), p.named(bad)); !cloud.Is(err, cloud.Invalid) {
+			p.Errorf("Run with files %v, show %v = %v, want kind invalid", bad.Files, bad.Show, err)
+		}
+	}
+	if err := os.RemoveAll(shown); err != nil {
+		p.Fatal(err)
+	}
 }
 
 func (p *processes) projectChildren() {

@@ -52,10 +52,6 @@ func (p processes) control(ctx context.Context, c *call, cmd sal.Command, s clou
 	if text != "" {
 		text += "\n"
 	}
-	out := cmd.Stdout
-	if out == nil {
-		out = cmd.Output
-	}
 	code := 0
 	if exit, ok := told[about+"exit"]; ok {
 		var err error
@@ -75,6 +71,6 @@ func (p processes) control(ctx context.Context, c *call, cmd sal.Command, s clou
 	if err := c.wait(ctx, delay); err != nil {
 		return sal.Exit{Code: exitTerminated, Killed: true}
 	}
-	io.WriteString(out, text) //nolint:errcheck // as with a real process, whose exit code does not know of its reader
+	io.WriteString(cmd.Stdout, text) //nolint:errcheck // as with a real process, whose exit code does not know of its reader
 	return sal.Exit{Code: code}
 }

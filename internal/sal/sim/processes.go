@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -38,8 +39,9 @@ func (p processes) Run(ctx context.Context, cmd sal.Command) (sal.Exit, error) {
 		return sal.Exit{}, cloud.FieldErrorf("limits", "must not be negative")
 	case !validUser(cmd.RunAs):
 		return sal.Exit{}, cloud.FieldErrorf("run_as", "%q is neither root nor the user id of a project", cmd.RunAs)
-	case cmd.Output == nil:
-		cmd.Output = io.Discard
+	}
+	if cmd.Stdout == nil {
+		cmd.Stdout = cmp.Or(cmd.Output, io.Discard)
 	}
 	n := p.n
 	c, err := n.begin(ctx, ProcessRun, 0)
@@ -114,7 +116,7 @@ func (p processes) run(ctx context.Context, c *call, cmd sal.Command) sal.Exit {
 	if err := c.wait(ctx, delay); err != nil {
 		return sal.Exit{Code: exitTerminated, Killed: true}
 	}
-	io.WriteString(cmd.Output, text) //nolint:errcheck // as with a real process, whose exit code does not know of its reader
+	io.WriteString(cmd.Stdout, text) //nolint:errcheck // as with a real process, whose exit code does not know of its reader
 	exit := sal.Exit{Code: code}
 	if code == 127 {
 		exit.Detail = "simulated nodes know only " + strings.Join(Commands, ", ")

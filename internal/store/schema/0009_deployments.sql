@@ -2,6 +2,8 @@
 -- Projects and their deployments. What belongs to a project says so, for those who
 -- have a role on it alone.
 ALTER TABLE memberships ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
+DROP INDEX memberships_scope;
+CREATE UNIQUE INDEX memberships_scope ON memberships (user_id, account_id, cloudspace_id, machine_id, project_id) WHERE deleted_at = 0;
 ALTER TABLE operations ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN project_id TEXT NOT NULL DEFAULT '';
