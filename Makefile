@@ -21,7 +21,12 @@ GOTEST = go test -race -gcflags='modernc.org/...=-race=false' -p $(P) -timeout 2
 # How long `make soak` goes on.
 SOAK ?= 1h
 
-.PHONY: help demo demo-stop test soak fuzz check gen bench build
+# Modules of their own, so that the libraries of Kubernetes are not those of the product.
+KUBE_MODULES = cmd/atoll-kube test/kube
+# The same flags for all that is done with them, so that those libraries are compiled once.
+KUBE_GO = CGO_ENABLED=0 GOFLAGS=-trimpath
+
+.PHONY: help demo demo-stop test test-kube soak fuzz check gen bench build build-kube
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +43,13 @@ test: ## install what is missing and run every test, with the race detector
 	go vet ./...
 	$(GOTEST) $(PKG)
 	$(if $(filter ./...,$(PKG)),test/fuzz.sh 10000x)
+	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-kube)
+
+test-kube: build-kube ## test the helm control scripts against a real Kubernetes, which is built the first time, in minutes
+	test/setup.sh test
+	$(KUBE_GO) go -C test/kube run ./cmd/build
+	$(KUBE_GO) go -C cmd/atoll-kube test ./...
+	$(KUBE_GO) ATOLL_KUBE=$(CURDIR)/bin/atoll-kube go -C test/kube test -count=1 -timeout 15m $(AS_ROOT) $(FLAGS) ./...
 
 soak: ## break a running Atoll with new seeds: make soak SOAK=8h
 	test/setup.sh test
@@ -51,6 +63,8 @@ check: ## format, vet, staticcheck, known vulnerabilities, and whether generated
 	if [[ $$unformatted ]]; then echo "not formatted, run: go tool gofumpt -w ."; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
+	@for m in $(KUBE_MODULES); do echo "go vet, staticcheck: $$m"; \
+		(staticcheck=$$(go tool -n staticcheck) && cd $$m && export $(KUBE_GO) && go vet ./... && $$staticcheck ./...) || exit 1; done
 	test/vuln.sh
 	@sum() { find . \( -name .git -o -name node_modules -o -name atoll-data -o -path ./bin \) -prune \
 		-o -type f -exec sha256sum {} + | sort -k 2; }; \
@@ -67,3 +81,6 @@ bench: ## install what is missing, measure Atoll beside its peers and limits, an
 
 build: ## build bin/atoll, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/atoll
+
+build-kube: ## build bin/atoll-kube, static: the helm control scripts
+	$(KUBE_GO) go -C cmd/atoll-kube build -ldflags '-s -w' -o $(CURDIR)/bin/ .

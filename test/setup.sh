@@ -8,8 +8,9 @@ set -euo pipefail
 demo=(qemu-system-x86 qemu-utils dnsmasq-base nftables iproute2 mmdebstrap extlinux syslinux-common
 	mtools dosfstools xorriso genisoimage busybox-static dropbear-bin cpio zstd openssh-client
 	e2fsprogs curl ca-certificates)
-# What the tests need beyond it: a C compiler for the race detector, and a database.
-test=(gcc libc6-dev postgresql)
+# What the tests need beyond it: a C compiler for the race detector, a database, and for charts from git
+# and the node that runs containers, git and what runc is linked with.
+test=(gcc libc6-dev postgresql git libseccomp-dev)
 # The databases that are measured, and the servers of the job systems beside which Atoll is.
 bench=(postgresql redis-server nats-server)
 
@@ -17,7 +18,7 @@ bench=(postgresql redis-server nats-server)
 programs() {
 	echo qemu-system-x86_64 qemu-img dnsmasq nft ip mmdebstrap extlinux mtools mkfs.vfat xorriso \
 		genisoimage busybox dropbear cpio zstd ssh mkfs.ext4 curl
-	[[ $mode != test ]] || echo gcc
+	[[ $mode != test ]] || echo gcc git
 	[[ $mode != bench ]] || echo redis-server nats-server
 }
 

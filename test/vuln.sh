@@ -10,3 +10,6 @@ if ! why=$(curl -fsSL --max-time 8 -o /dev/null "$db/index/db.json" 2>&1); then
 	exit 0
 fi
 go tool govulncheck -db "$db" ./...
+govulncheck=$(go tool -n govulncheck)
+cd cmd/atoll-kube
+"$govulncheck" -db "$db" ./...

@@ -137,7 +137,8 @@ func (f *figures) costs(ctx context.Context, dir, file string) error {
 		return err
 	}
 	defer driver.Close()
-	// As the agent does it, each command finds its script in the folder it runs in.
+	// As the agent does it: root executes the script where it is kept, and a user's
+	// command finds it in the folder that it runs in.
 	folder := filepath.Join(dir, "work", "bench")
 	if err := errors.Join(os.Chmod(dir, 0o711), os.Mkdir(folder, 0o711), os.WriteFile(filepath.Join(folder, "script"), []byte(script), 0o755)); err != nil {
 		return err
@@ -150,7 +151,11 @@ func (f *figures) costs(ctx context.Context, dir, file string) error {
 			serial++
 			name := fmt.Sprintf("bench-%d", serial)
 			mu.Unlock()
-			exit, err := driver.Run(ctx, sal.Command{Name: name, Dir: folder, Argv: []string{"./script"}, RunAs: as})
+			cmd := sal.Command{Name: name, Argv: []string{file}, RunAs: as}
+			if as != cloud.RunAsRoot {
+				cmd.Dir, cmd.Argv = folder, []string{"./script"}
+			}
+			exit, err := driver.Run(ctx, cmd)
 			if err == nil && exit.Code != 0 {
 				err = fmt.Errorf("the command exited %d: %s", exit.Code, exit.Detail)
 			}

@@ -36,7 +36,6 @@ type serverConfig struct {
 	PublicURL      string        `yaml:"public-url"`
 	TrustedProxies []string      `yaml:"trusted-proxies"`
 	ImageURLAllow  []string      `yaml:"image-url-allow"`
-	JobDays        int           `yaml:"job-days"` // before there was retention
 	Lease          time.Duration `yaml:"lease"`
 	NodeOffline    time.Duration `yaml:"node-offline"`
 	TLS            tlsConfig     `yaml:"tls"`

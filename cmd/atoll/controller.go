@@ -16,6 +16,7 @@ import (
 	"atoll/internal/control"
 	"atoll/internal/pki"
 	"atoll/internal/store"
+	"atoll/internal/wire"
 )
 
 // controller is one running controller.
@@ -50,7 +51,7 @@ func (c *controller) open(ctx context.Context) (err error) {
 	if c.people, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return fmt.Errorf("listen for people (--listen): %w", err)
 	}
-	if c.agents, err = net.Listen("tcp", cfg.AgentListen); err != nil {
+	if c.agents, err = wire.Listener().Listen(ctx, "tcp", cfg.AgentListen); err != nil {
 		return fmt.Errorf("listen for agents (--agent-listen): %w", err)
 	}
 	if c.db, err = store.Open(ctx, cfg.Database, log); err != nil {
@@ -66,7 +67,7 @@ func (c *controller) open(ctx context.Context) (err error) {
 	c.control, err = control.New(ctx, control.Config{
 		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
 		PublicURL: cmp.Or(cfg.PublicURL, c.url()), Advertise: cmp.Or(cfg.Advertise, c.advertised()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
-		Retention: cfg.Retention.control(cfg.JobDays),
+		Retention: cfg.Retention.control(),
 		Lease:     cfg.Lease, NodeOffline: cfg.NodeOffline,
 	})
 	if err != nil {

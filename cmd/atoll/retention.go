@@ -18,21 +18,13 @@ type retentionConfig struct {
 	Operations keep `yaml:"operations"`
 	Events     keep `yaml:"events"`
 	Usage      keep `yaml:"usage"`
+	Deleted    keep `yaml:"deleted"`
 }
 
-// control returns it with the older setting job-days, which stands for what is
-// left out.
-func (r retentionConfig) control(jobDays int) control.Retention {
-	days := keep(time.Duration(jobDays) * 24 * time.Hour)
-	if r.Jobs == 0 {
-		r.Jobs = days
-	}
-	if r.FailedJobs == 0 {
-		r.FailedJobs = days
-	}
+func (r retentionConfig) control() control.Retention {
 	return control.Retention{
 		Jobs: time.Duration(r.Jobs), FailedJobs: time.Duration(r.FailedJobs), Successes: time.Duration(r.Successes), Output: time.Duration(r.Output),
-		Operations: time.Duration(r.Operations), Events: time.Duration(r.Events), Usage: time.Duration(r.Usage),
+		Operations: time.Duration(r.Operations), Events: time.Duration(r.Events), Usage: time.Duration(r.Usage), Deleted: time.Duration(r.Deleted),
 	}
 }
 

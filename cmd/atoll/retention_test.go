@@ -17,19 +17,22 @@ func TestRetentionOfTheConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg, err := readConfig(file)
-		return cfg.Retention.control(cfg.JobDays), err
+		return cfg.Retention.control(), err
 	}
 	const day = 24 * time.Hour
 	for text, want := range map[string]control.Retention{
-		"":                      {},
-		"job-days: 7":           {Jobs: 7 * day, FailedJobs: 7 * day},
-		"retention: {jobs: 2d}": {Jobs: 2 * day},
+		"":                          {},
+		"retention: {jobs: 2d}":     {Jobs: 2 * day},
+		"retention: {deleted: 10d}": {Deleted: 10 * day},
 		"retention: {events: 400d, operations: 36h, output: forever}": {Events: 400 * day, Operations: 36 * time.Hour, Output: control.Forever},
-		"job-days: 7\nretention: {failed-jobs: 90d, successes: 10m}":  {Jobs: 7 * day, FailedJobs: 90 * day, Successes: 10 * time.Minute},
+		"retention: {failed-jobs: 90d, successes: 10m}":               {FailedJobs: 90 * day, Successes: 10 * time.Minute},
 	} {
 		if got, err := read(text); err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
 		}
+	}
+	if _, err := read("job-days: 7"); err == nil || !strings.Contains(err.Error(), "job-days") {
+		t.Errorf("job-days, which is gone: %v, want a refusal", err)
 	}
 	for _, text := range []string{"0", "-1d", "1.5d", "30", "d", "99999999999999d", "40000d", "ever", "''"} {
 		if _, err := read("retention: {jobs: " + text + "}"); err == nil || !strings.Contains(err.Error(), "30d or 12h") {

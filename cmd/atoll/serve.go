@@ -43,6 +43,7 @@ func (c *controller) run(ctx context.Context) error {
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 	}
 	g.Go(func() error { return c.control.Run(work) })
+	g.Go(func() error { return paceGC(work) })
 	g.Go(func() error { return ex.Serve(c.agents) })
 	g.Go(func() error { return c.servePeople(api) })
 	g.Go(func() error {

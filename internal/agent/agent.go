@@ -46,7 +46,7 @@ type Config struct {
 	Log     *slog.Logger // default: slog.Default()
 	// Queues is the places per queue; "*" is for queues made on demand. Default: DefaultQueues.
 	Queues map[string]int
-	// Dial opens connections to controllers. Default: a net.Dialer.
+	// Dial opens connections to controllers. Default: wire.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Backoff is the longest pause between attempts to reach a controller. Default 15 s.
 	Backoff time.Duration
@@ -164,7 +164,7 @@ func (a *Agent) configure() error {
 		a.servers = append(a.servers, &url.URL{Scheme: u.Scheme, Host: u.Host})
 	}
 	if c.Dial == nil {
-		c.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+		c.Dial = wire.Dialer(dialTimeout).DialContext
 	}
 	if c.Backoff == 0 {
 		c.Backoff = defaultBackoff

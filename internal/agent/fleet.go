@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"atoll/internal/cloud"
+	"atoll/internal/wire"
 )
 
 // Fleet runs the agents of many simulated nodes in one process. An agent with
@@ -45,7 +46,7 @@ func NewFleet(log *slog.Logger, token string, configs []Config) (*Fleet, error) 
 		}
 		m := &member{cfg: cfg, token: token, dial: cfg.Dial}
 		if m.dial == nil {
-			m.dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+			m.dial = wire.Dialer(dialTimeout).DialContext
 		}
 		m.cfg.Dial = m.dialUnlessLost
 		if _, err := New(m.cfg); err != nil {

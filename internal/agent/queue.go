@@ -13,11 +13,12 @@ import (
 )
 
 // How many more jobs bound to this node are asked for: many where all are done at
-// once, else until so many wait in its own queues, and not fewer than roomStep, as
-// each answer costs an exchange and each exchange names those that wait.
+// once, as a job that need not wait in the store is written once less; else until
+// so many wait in its own queues, and not fewer than roomStep, as each answer costs
+// an exchange and each exchange names those that wait.
 const (
-	maxBacklog = 4096
-	maxWaiting = 512
+	maxBacklog = 16384
+	maxWaiting = 128
 	roomStep   = 32
 )
 

@@ -1,10 +1,14 @@
 package control
 
 import (
+	"log/slog"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/internal/store/pgtest"
 )
 
 func TestBootstrap(t *testing.T) {
@@ -90,4 +94,78 @@ func TestBootstrapOfControllersAtOnce(t *testing.T) {
 			t.Errorf("%d controllers made a token, want 1", tokens)
 		}
 	})
+}
+
+// Controllers that start at the same instant on an empty PostgreSQL, with its
+// schema still to be made, agree on one schema, certificate authority, master key
+// and admin. One with another key file refuses to start.
+func TestFirstStartOfControllersAtOnce(t *testing.T) {
+	for name, files := range map[string][]string{
+		"one key file":        {"key", "key", "key"},
+		"a key file for each": {"key-1", "key-2", "key-3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, dir := pgtest.DSN(t), t.TempDir()
+			type started struct {
+				ca, token string
+				err       error
+			}
+			begin, all := make(chan struct{}), make(chan started)
+			dbs := make([]*store.DB, len(files))
+			for i, file := range files {
+				go func() {
+					<-begin
+					var s started
+					defer func() { all <- s }()
+					if dbs[i], s.err = store.Open(t.Context(), url, slog.New(slog.DiscardHandler)); s.err != nil {
+						return
+					}
+					var c *Control
+					if c, s.err = startWith(t, dbs[i], filepath.Join(dir, file)); s.err != nil {
+						return
+					}
+					s.ca = string(c.CA().CertPEM())
+					s.token, s.err = c.Bootstrap(t.Context(), nil)
+				}()
+			}
+			close(begin)
+			authorities, tokens, refused := map[string]bool{}, 0, 0
+			for range files {
+				s := <-all
+				switch {
+				case cloud.Is(s.err, cloud.Conflict) && files[0] != files[1]:
+					refused++
+					continue
+				case s.err != nil:
+					t.Errorf("a controller did not start: %v", s.err)
+					continue
+				}
+				authorities[s.ca] = true
+				if s.token != "" {
+					tokens++
+				}
+			}
+			if len(authorities) != 1 || tokens != 1 {
+				t.Errorf("%d certificate authorities, %d tokens of an admin", len(authorities), tokens)
+			}
+			if want := len(slices.Compact(slices.Clone(files))) - 1; refused != want {
+				t.Errorf("%d controllers were refused for their key file, want %d", refused, want)
+			}
+			db := dbs[0]
+			if err := db.View(t.Context(), func(tx *store.Tx) error {
+				users, _, err := tx.People(store.Query{Visible: store.Everything})
+				if err == nil && len(users) != 1 {
+					t.Errorf("%d users, want the admin", len(users))
+				}
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+			for _, db := range dbs {
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
 }

@@ -31,7 +31,7 @@ func (c *Control) CreateJobs(ctx context.Context, r *Request, list []*cloud.Job)
 		nodes := map[cloud.NodeID]bool{}
 		for _, j := range list {
 			if j.TargetNode != "" && !nodes[j.TargetNode] {
-				if _, err := ch.Node(j.TargetNode); err != nil {
+				if _, _, _, err := ch.NodePlace(j.TargetNode); err != nil {
 					return err
 				}
 				nodes[j.TargetNode] = true
@@ -47,6 +47,23 @@ func (c *Control) CreateJobs(ctx context.Context, r *Request, list []*cloud.Job)
 		}
 		return ch.event("job.create", s, nil, nil)
 	})
+}
+
+// RunJob creates a job and returns it when it has ended, or as it is when the
+// context ends that wait returns once the job is committed.
+func (c *Control) RunJob(ctx context.Context, r *Request, j *cloud.Job, wait func() (context.Context, func(), error)) (*cloud.Job, error) {
+	j.ID = cloud.NewID[cloud.JobID]()
+	ended, forget := c.jobs.Ended(j.ID)
+	defer forget()
+	if err := c.CreateJobs(ctx, r, []*cloud.Job{j}); err != nil {
+		return nil, err
+	}
+	until, end, err := wait()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return c.jobs.Await(until, j.ID, ended)
 }
 
 func jobTarget(j *cloud.Job) target {

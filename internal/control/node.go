@@ -377,38 +377,49 @@ func (c *Control) KnownNode(ctx context.Context, id cloud.NodeID) error {
 
 func knownNode(tx *store.Tx, id cloud.NodeID) (*cloud.Node, error) {
 	n, err := tx.Node(id)
+	return n, deletedNode(id, err)
+}
+
+// deletedNode is the error for the agent of a node that is not there any more.
+func deletedNode(id cloud.NodeID, err error) error {
 	if cloud.Is(err, cloud.NotFound) {
-		return nil, cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
+		return cloud.Errorf(cloud.Unauthenticated, "node %s was deleted; join again with a new token", id)
 	}
-	return n, err
+	return err
 }
 
 // Agent checks that the node behind a certificate may talk to us and takes in
 // what it reports of itself.
 func (c *Control) Agent(ctx context.Context, id cloud.NodeID, x *wire.Exchange) (job.Peer, error) {
-	var n *cloud.Node
-	err := c.view(ctx, func(tx *store.Tx) (err error) { n, err = knownNode(tx, id); return err })
+	p := job.Peer{Node: id}
+	var state cloud.NodeState
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		state, p.Roles, p.Location, err = tx.NodePlace(id)
+		return deletedNode(id, err)
+	})
 	if err != nil {
 		return job.Peer{}, err
 	}
 	// A node that was away may have been observed differently meanwhile.
-	resend := n.State == cloud.NodeOffline && x.Inventory == nil
-	if n.State != cloud.NodeOnline || x.Facts != nil {
-		if n, err = c.heard(ctx, n.ID, x); err != nil {
+	p.Resend = state == cloud.NodeOffline && x.Inventory == nil
+	if state != cloud.NodeOnline || x.Facts != nil {
+		n, err := c.heard(ctx, id, x)
+		if err != nil {
 			return job.Peer{}, err
 		}
+		p.Roles, p.Location = n.Roles, n.LocationID
 	}
 	if x.Inventory != nil {
-		if err := c.observe(ctx, n, x.Inventory); err != nil {
+		if err := c.observe(ctx, id, x.Inventory); err != nil {
 			return job.Peer{}, err
 		}
 	}
 	if len(x.Usage) > 0 {
-		if err := c.usage(ctx, n, x.Usage); err != nil {
+		if err := c.usage(ctx, id, x.Usage); err != nil {
 			return job.Peer{}, err
 		}
 	}
-	return job.Peer{Node: n.ID, Roles: n.Roles, Location: n.LocationID, Resend: resend}, nil
+	return p, nil
 }
 
 // heard makes a node online and keeps its facts. It returns the node as it is now.
@@ -442,11 +453,11 @@ func (c *Control) heard(ctx context.Context, id cloud.NodeID, x *wire.Exchange) 
 
 // usage counts what the node's own machines moved, also those that were deleted
 // since.
-func (c *Control) usage(ctx context.Context, n *cloud.Node, list []wire.Usage) error {
+func (c *Control) usage(ctx context.Context, node cloud.NodeID, list []wire.Usage) error {
 	return c.DB.Update(ctx, func(tx *store.Tx) error {
 		for _, u := range list {
 			m, err := tx.MachineEvenDeleted(u.Machine)
-			if cloud.Is(err, cloud.NotFound) || err == nil && m.NodeID != n.ID {
+			if cloud.Is(err, cloud.NotFound) || err == nil && m.NodeID != node {
 				continue
 			}
 			if err != nil {

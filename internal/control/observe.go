@@ -11,7 +11,7 @@ import (
 
 // observe compares a node's inventory with what should be there and answers
 // each difference: by the run strategy, by a stop, or by a leftover.
-func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventory) error {
+func (c *Control) observe(ctx context.Context, node cloud.NodeID, inv *wire.Inventory) error {
 	var early bool
 	err := c.DB.Update(ctx, func(tx *store.Tx) error {
 		early = false
@@ -19,7 +19,11 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 		if err != nil {
 			return err
 		}
-		ours, err := tx.MachinesOn(n.ID)
+		n, err := knownNode(tx, node)
+		if err != nil {
+			return err
+		}
+		ours, err := tx.MachinesOn(node)
 		if err != nil {
 			return err
 		}
@@ -56,7 +60,7 @@ func (c *Control) observe(ctx context.Context, n *cloud.Node, inv *wire.Inventor
 		return nil
 	})
 	if err == nil && early { // an agent says things once
-		c.lookAgain(n.ID)
+		c.lookAgain(node)
 	}
 	return err
 }

@@ -137,12 +137,12 @@ func TestUsageCountsBytesOnce(t *testing.T) {
 		ctx := t.Context()
 		a := w.account("acme")
 		s := w.cloudspace(a, "prod")
-		n, other := &cloud.Node{ID: cloud.NewID[cloud.NodeID]()}, &cloud.Node{ID: cloud.NewID[cloud.NodeID]()}
-		m := &cloud.Machine{ID: cloud.NewID[cloud.MachineID](), AccountID: a.ID, CloudspaceID: s.ID, Name: "web", State: cloud.MachineRunning, NodeID: n.ID}
+		n, other := cloud.NewID[cloud.NodeID](), cloud.NewID[cloud.NodeID]()
+		m := &cloud.Machine{ID: cloud.NewID[cloud.MachineID](), AccountID: a.ID, CloudspaceID: s.ID, Name: "web", State: cloud.MachineRunning, NodeID: n}
 		w.ok(w.DB.Update(ctx, func(tx *store.Tx) error { return tx.CreateMachine(m) }))
 		for _, tt := range []struct {
 			name           string
-			from           *cloud.Node
+			from           cloud.NodeID
 			since          cloud.Time
 			received, read int64
 			want           map[string]int64

@@ -23,6 +23,7 @@ type Retention struct {
 	Operations time.Duration
 	Events     time.Duration
 	Usage      time.Duration // byte counters of machines
+	Deleted    time.Duration // rows of deleted objects
 }
 
 // Forever keeps.
@@ -42,6 +43,7 @@ func (r *Retention) complete() {
 		{&r.Operations, 90 * day},
 		{&r.Events, 400 * day}, // a year, and time to look back at it
 		{&r.Usage, 400 * day},
+		{&r.Deleted, 90 * day},
 	} {
 		if *d.of == 0 {
 			*d.of = d.def
@@ -118,6 +120,7 @@ func (c *Control) retainOnce(ctx context.Context) error {
 		{"operations", c.Retention.Operations, c.rows((*store.Tx).ForgetOperations)},
 		{"events", c.Retention.Events, c.rows((*store.Tx).ForgetEvents)},
 		{"usage", c.Retention.Usage, c.rows((*store.Tx).ForgetUsage)},
+		{"deleted objects", c.Retention.Deleted, c.rows((*store.Tx).ForgetDeleted)},
 	} {
 		if r.keep == Forever {
 			continue

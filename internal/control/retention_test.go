@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,5 +161,71 @@ func TestRetentionLoop(t *testing.T) {
 		oldJob(t, c, cloud.Job{State: cloud.JobSucceeded}, 365*24*time.Hour)
 		runLoops(t, c.retain)
 		until(t, "end of the old job", func() bool { return len(jobsNow(t, c)) == 0 })
+	})
+}
+
+func TestRetentionOfDeletedObjects(t *testing.T) {
+	t.Parallel()
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		var a *cloud.Account
+		var space *cloud.Cloudspace
+		if _, err := c.Bootstrap(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		ids := map[string]cloud.MachineID{}
+		inTx(t, c, func(tx *store.Tx) (err error) {
+			if a, err = tx.AccountNamed("default"); err != nil {
+				return err
+			}
+			if space, err = tx.CloudspaceNamed(a.ID, "default"); err != nil {
+				return err
+			}
+			for i, name := range []string{"live", "young", "old", "left", "billed", "busy"} {
+				m := &cloud.Machine{
+					ID: cloud.NewID[cloud.MachineID](), AccountID: a.ID, CloudspaceID: space.ID, Name: name, State: cloud.MachineStopped,
+					Address: fmt.Sprint("10.0.0.", i), MAC: fmt.Sprint("52:54:00:00:00:0", i),
+				}
+				if ids[name] = m.ID; tx.CreateMachine(m) != nil {
+					t.Errorf("machine %s was not made", name)
+				}
+			}
+			if err := tx.CreateOperation(&cloud.Operation{ID: cloud.NewID[cloud.OperationID](), Kind: "test", SubjectID: string(ids["busy"]), State: cloud.OperationRunning}); err != nil {
+				return err
+			}
+			return tx.CreateLeftover(&cloud.Leftover{
+				ID: cloud.NewID[cloud.LeftoverID](), NodeID: cloud.NewID[cloud.NodeID](), Kind: cloud.LeftoverMachine, ObjectID: string(ids["left"]), Reason: "test",
+			})
+		})
+		exec := func(format string, args ...any) { storetest.Exec(t, c.DB, fmt.Sprintf(format, args...)) }
+		for name, ago := range map[string]time.Duration{"young": 80 * day, "old": 91 * day, "left": 91 * day, "billed": 91 * day, "busy": 91 * day} {
+			exec("UPDATE machines SET deleted_at = %d WHERE id = '%s'", cloud.Now().Add(-ago), ids[name])
+		}
+		exec("INSERT INTO usage_counters (machine_id, counter, hour, amount) VALUES ('%s', 'x', %d, 1)", ids["billed"], cloud.Now())
+		left := func() (names []string) {
+			for _, name := range []string{"live", "young", "old", "left", "billed", "busy"} {
+				err := c.view(t.Context(), func(tx *store.Tx) error { _, err := tx.MachineEvenDeleted(ids[name]); return err })
+				if err == nil {
+					names = append(names, name)
+				} else if !cloud.Is(err, cloud.NotFound) {
+					t.Error(err)
+				}
+			}
+			return names
+		}
+		if err := c.retainOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(); !slices.Equal(got, []string{"live", "young", "left", "billed", "busy"}) {
+			t.Errorf("left: %v", got)
+		}
+		exec("UPDATE leftovers SET deleted_at = 1")
+		exec("DELETE FROM usage_counters")
+		exec("UPDATE operations SET state = 'succeeded', finished_at = %d", cloud.Now())
+		if err := c.retainOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(); !slices.Equal(got, []string{"live", "young"}) {
+			t.Errorf("left when nothing needs them: %v", got)
+		}
 	})
 }

@@ -40,6 +40,8 @@ type Server struct {
 	conns   map[*agentConn]bool
 	revoked map[string]bool
 	work    sync.WaitGroup
+
+	visitors *visitors
 }
 
 // New returns the endpoint; hosts are the names and addresses under which agents
@@ -47,7 +49,7 @@ type Server struct {
 func New(ctx context.Context, c *control.Control, hosts []string, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		c: c, log: log, ctx: ctx, draining: make(chan struct{}),
-		conns: map[*agentConn]bool{}, revoked: map[string]bool{},
+		conns: map[*agentConn]bool{}, revoked: map[string]bool{}, visitors: newVisitors(),
 	}
 	cert, err := newCertificate(c, hosts)
 	if err != nil {
@@ -69,7 +71,8 @@ func New(ctx context.Context, c *control.Control, hosts []string, log *slog.Logg
 	c.UseRelay(newRelay(c.CA(), cert))
 	s.http = &http.Server{
 		Handler: mux, TLSConfig: pki.ListenerConfig(c.CA().Cert(), cert.get, s.isRevoked),
-		ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 5 * time.Minute,
+		ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 15 * time.Second, // exchanges have their own, see agentConn
+		ConnState: s.visitors.see, ConnContext: remember,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes of strangers
 	}
 	s.http.TLSConfig.NextProtos = []string{"http/1.1"}
@@ -200,6 +203,7 @@ func (s *Server) node(h func(w http.ResponseWriter, r *http.Request, id cloud.No
 			problem(w, cloud.Errorf(cloud.Unauthenticated, "an agent's certificate of this installation is needed"))
 			return
 		}
+		s.visitors.identified(r)
 		h(w, r, cloud.NodeID(id))
 	}
 }

@@ -32,6 +32,7 @@ func (s *Server) controller(h http.HandlerFunc) http.HandlerFunc {
 			problem(w, cloud.Errorf(cloud.Unauthenticated, "a controller's certificate of this installation is needed"))
 			return
 		}
+		s.visitors.identified(r)
 		h(w, r)
 	}
 }

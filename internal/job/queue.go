@@ -281,27 +281,42 @@ const recheck = time.Second
 
 // Wait returns the job when it has ended, or as it is when ctx ends first.
 func (q *Queue) Wait(ctx context.Context, id cloud.JobID) (*cloud.Job, error) {
+	ended, forget := q.Ended(id)
+	defer forget()
+	j, err := q.read(ctx, id)
+	if err != nil || j.State.Final() || ctx.Err() != nil {
+		return j, err
+	}
+	return q.Await(ctx, id, ended)
+}
+
+// Ended returns a channel for Await, and the function that gives it back.
+func (q *Queue) Ended(id cloud.JobID) (ended <-chan struct{}, forget func()) {
+	return q.waiters.Add(id)
+}
+
+// Await is Wait for who asked for the channel before the job was made: it cannot
+// have ended unseen, and is read only when it has ended.
+func (q *Queue) Await(ctx context.Context, id cloud.JobID, ended <-chan struct{}) (*cloud.Job, error) {
+	tick := time.NewTicker(recheck)
+	defer tick.Stop()
 	for {
-		j, err := q.waitOnce(ctx, id)
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		j, err := q.read(ctx, id)
 		if err != nil || j.State.Final() || ctx.Err() != nil {
 			return j, err
 		}
 	}
 }
 
-func (q *Queue) waitOnce(ctx context.Context, id cloud.JobID) (j *cloud.Job, err error) {
-	ended, forget := q.waiters.Add(id)
-	defer forget()
+// read returns the job also when the ctx of a wait has ended.
+func (q *Queue) read(ctx context.Context, id cloud.JobID) (j *cloud.Job, err error) {
 	err = q.db.View(context.WithoutCancel(ctx), func(tx *store.Tx) (err error) { j, err = tx.Job(id); return err })
-	if err != nil || j.State.Final() {
-		return j, err
-	}
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	case <-time.After(recheck):
-	}
-	return j, nil
+	return j, err
 }
 
 func (q *Queue) flushSeen(ctx context.Context) {

@@ -89,10 +89,12 @@ func (s *Server) jobCreate(ctx context.Context, r *control.Request, in *jobCreat
 	if err != nil {
 		return nil, err
 	}
-	if err := s.control.CreateJobs(ctx, r, []*cloud.Job{j}); err != nil {
-		return nil, err
+	if wait := in.wait(); wait > 0 {
+		j, err = s.control.RunJob(ctx, r, j, func() (context.Context, func(), error) { return s.wait(ctx, wait) })
+	} else if err = s.control.CreateJobs(ctx, r, []*cloud.Job{j}); err == nil {
+		j, err = s.control.Job(ctx, r, j.ID)
 	}
-	if j, err = s.waitJob(ctx, r, j.ID, in.wait()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return &jobCreated{prefix + "/jobs/" + string(j.ID), jobView(j)}, nil

@@ -44,7 +44,7 @@ func OpenReadOnly(ctx context.Context, dsn string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.read, db.write = pool, pool
+	db.read, db.readers = pool, newReaders(pool)
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), pool.Close())
 	}
@@ -60,10 +60,7 @@ func (db *DB) connectReadOnly(ctx context.Context, dsn string) error {
 	q.Set("default_transaction_read_only", "on")
 	u.RawQuery = q.Encode()
 	if err := db.connect(ctx, u.String()); err != nil {
-		if db.read != nil {
-			err = errors.Join(err, db.read.Close())
-		}
-		return fmt.Errorf("open store: %w", err)
+		return fmt.Errorf("open store: %w", errors.Join(err, db.Close()))
 	}
 	return nil
 }

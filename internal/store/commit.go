@@ -81,8 +81,8 @@ func (c *committer) run() {
 	}
 }
 
-// commit runs the calls that wait as one transaction, each under a savepoint of
-// its own, so that the failure of one leaves the others.
+// commit runs the calls that wait as one transaction, each after the first under a
+// savepoint of its own, so that the failure of one leaves the others.
 func (c *committer) commit(batch *[]*call) {
 	ctx := context.Background() // one caller's end must not undo the others' work
 	fail := func(err error) {
@@ -99,7 +99,7 @@ func (c *committer) commit(batch *[]*call) {
 	wrote := false
 	for i := 0; i < len(*batch); i++ {
 		k := (*batch)[i]
-		broken := c.one(ctx, k)
+		broken := c.one(ctx, k, wrote)
 		if broken != nil { // SQLite gave the whole transaction up (full disk, I/O error)
 			c.conn.ExecContext(ctx, "ROLLBACK") // may be gone already
 			fail(c.db.d.translate(broken))
@@ -127,24 +127,40 @@ func (c *committer) commit(batch *[]*call) {
 	}
 }
 
-// one runs one call. The error is one after which the transaction cannot go on.
-func (c *committer) one(ctx context.Context, k *call) error {
+// one runs one call. Others says that the transaction holds what other calls
+// wrote. The error is one after which the transaction cannot go on.
+func (c *committer) one(ctx context.Context, k *call, others bool) error {
 	if err := k.ctx.Err(); err != nil {
 		k.err = c.db.unavailable(err)
 		return nil
 	}
-	if _, err := c.conn.ExecContext(ctx, "SAVEPOINT caller"); err != nil {
-		return err
-	}
-	k.tx = &Tx{ctx: ctx, d: c.db.d, q: c.conn}
-	k.err = k.run()
-	if k.err != nil || k.over != nil {
-		if _, err := c.conn.ExecContext(ctx, "ROLLBACK TO caller"); err != nil {
+	if others {
+		if err := c.exec(ctx, "SAVEPOINT caller"); err != nil {
 			return err
 		}
 	}
-	_, err := c.conn.ExecContext(ctx, "RELEASE caller")
-	return err
+	k.tx = &Tx{ctx: ctx, d: c.db.d, q: c.conn}
+	k.err = k.run()
+	failed := k.err != nil || k.over != nil
+	switch {
+	case others && failed:
+		return c.exec(ctx, "ROLLBACK TO caller", "RELEASE caller")
+	case others:
+		return c.exec(ctx, "RELEASE caller")
+	case failed:
+		return c.exec(ctx, "ROLLBACK", "BEGIN IMMEDIATE")
+	}
+	return nil
+}
+
+// exec runs statements without parameters.
+func (c *committer) exec(ctx context.Context, statements ...string) error {
+	for _, s := range statements {
+		if _, err := c.conn.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *call) run() error {

@@ -314,3 +314,65 @@ func TestTornLog(t *testing.T) {
 		}
 	})
 }
+
+// The server of PostgreSQL dies while controllers commit, in the two ways in which
+// it can: every commit that was acknowledged is there when it is back, none by half,
+// and the controllers go on.
+func TestDatabaseDiesDuringCommit(t *testing.T) {
+	server, err := pgtest.Start(pgtest.Config{Durable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	url, err := server.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := Open(t.Context(), url, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	random := rand.New(rand.NewPCG(5, 6))
+	acknowledged := map[int64]bool{}
+	const writers = 8
+	for life := range int64(6) {
+		die, enough := server.Crash, 1+random.IntN(200)
+		if life%2 == 0 {
+			die = server.Kill
+		}
+		var mu sync.Mutex // of acknowledged and enough
+		var wg sync.WaitGroup
+		now := make(chan struct{})
+		for w := range int64(writers) {
+			wg.Go(func() {
+				for n := (life+1)*1_000_000 + w; ; n += writers {
+					if db.Update(t.Context(), func(tx *Tx) error { return numbered(tx, n) }) != nil {
+						return
+					}
+					mu.Lock()
+					acknowledged[n] = true
+					if enough--; enough == 0 {
+						close(now)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		<-now
+		if err := die(); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if err := server.Recover(); err != nil {
+			t.Fatal(err)
+		}
+		has := changes(t, db)
+		for n := range acknowledged {
+			if !has[n] {
+				t.Errorf("life %d: change %d was acknowledged and is lost", life, n)
+			}
+		}
+	}
+	t.Logf("%d changes acknowledged", len(acknowledged))
+}

@@ -29,12 +29,11 @@ import (
 
 // dialect is all that differs between SQLite and PostgreSQL.
 type dialect struct {
-	sqlite        bool
-	goose         goose.Dialect
-	viewIsolation sql.IsolationLevel
-	position      string   // function that finds a part of a text, faster than LIKE does
-	bound         sync.Map // query with ? to query with $1, …
-	shapes        sync.Map // form of a statement of the hot path to its text or *rowsStatement
+	sqlite   bool
+	goose    goose.Dialect
+	position string   // function that finds a part of a text, faster than LIKE does
+	bound    sync.Map // query with ? to query with $1, …
+	shapes   sync.Map // form of a statement of the hot path to its text or *rowsStatement
 }
 
 func (db *DB) connect(ctx context.Context, dsn string) error {
@@ -55,10 +54,12 @@ func (db *DB) connectSQLite(ctx context.Context, file string) error {
 	}
 	db.unlock = unlock
 	// WAL lets readers go on beside the writer; FULL makes a commit survive a
-	// power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
+	// power cut (https://www.sqlite.org/pragma.html#pragma_synchronous). Writers wait
+	// while the log is copied into the database, which each page that many of them
+	// changed costs once: 64 MiB of log are copied together.
 	q := url.Values{"_pragma": {
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "busy_timeout(10000)",
-		"wal_autocheckpoint(4000)", "cache_size(-32768)", "temp_store(MEMORY)",
+		"wal_autocheckpoint(16000)", "cache_size(-32768)", "temp_store(MEMORY)",
 	}}
 	name := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
 	if db.write, err = sql.Open("sqlite", name); err != nil {
@@ -75,7 +76,7 @@ func (db *DB) connectSQLite(ctx context.Context, file string) error {
 }
 
 func (db *DB) connectPostgres(ctx context.Context, dsn string) error {
-	db.d = &dialect{goose: goose.DialectPostgres, viewIsolation: sql.LevelRepeatableRead, position: "strpos"}
+	db.d = &dialect{goose: goose.DialectPostgres, position: "strpos"}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return err

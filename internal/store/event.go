@@ -41,7 +41,11 @@ func (tx *Tx) AddEvent(e *cloud.Event) error {
 		e.ID = cloud.NewID[cloud.EventID]()
 	}
 	e.At, e.Seq = now, 0
-	return events.insert(tx, e)
+	query, vals, err := events.insertion(tx, e)
+	if err != nil {
+		return err
+	}
+	return tx.later(query, vals...)
 }
 
 // NumberEvents numbers up to limit committed events that have no number yet,

@@ -39,8 +39,14 @@ var jobs = table[cloud.Job]{
 		"state=leased":  "state IN ('leased', 'running')",
 		"state=running": "state IN ('leased', 'running')",
 	},
+	inOrder: map[string]string{
+		"state=failed": unsuccessful, "state=timed_out": unsuccessful, "state=canceled": unsuccessful, "state=lost": unsuccessful,
+	},
 	account: "account_id", cloudspace: "cloudspace_id", machine: "subject_id", project: "project_id",
 }
+
+// unsuccessful is the condition of the index jobs_unsuccessful.
+const unsuccessful = "state IN ('failed', 'timed_out', 'canceled', 'lost')"
 
 // RequeueJobs puts held jobs that may run again back into their lanes.
 func (tx *Tx) RequeueJobs(refs []JobRef) error {

@@ -21,8 +21,8 @@ type rowsStatement struct {
 }
 
 // maxParameters bounds the parameters of one statement: the driver searches all
-// of them for each.
-const maxParameters = 200
+// of them for each, and a statement costs it as much as some rows.
+const maxParameters = 80
 
 // newRowsStatement makes the statement of the text, in which %s is for the rows.
 func newRowsStatement(row, text string) *rowsStatement {
@@ -69,9 +69,7 @@ func (tx *Tx) InsertJobs(list []*cloud.Job) error {
 		args = appendNewJob(args, j)
 	}
 	if !tx.d.sqlite {
-		query, args := insertPG.bind(tx.d, args)
-		_, err := tx.exec(query, args...)
-		return err
+		return tx.insertPG(list, args)
 	}
 	shape, args := insertShape(args)
 	st, ok := tx.d.shapes.Load(shape)

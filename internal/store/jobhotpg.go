@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"atoll/internal/cloud"
@@ -99,6 +100,19 @@ func every[T any](values []any, n int) []T {
 
 var insertPG = &columnSet{jobs.cols, "INSERT INTO jobs (" + jobs.columns() + ") SELECT " + jobs.columns() + " FROM %s AS new"}
 
+func (tx *Tx) insertPG(list []*cloud.Job, values []any) error {
+	query, args := insertPG.bind(tx.d, values)
+	if slices.ContainsFunc(list, func(j *cloud.Job) bool { return j.OperationID != "" || j.Key != "" }) {
+		_, err := tx.exec(query, args...) // callers want to know what is taken
+		return err
+	}
+	return tx.later(query, args...)
+}
+
+// The changes find their rows by id alone: a state that is an expression keeps the
+// planner from the indexes of queued and of held jobs, of which it knows too little
+// while they fill and empty within seconds.
+
 var (
 	leaseColumns = []string{"id", "node_id", "token", "attempt", "leased_at"}
 	leasePG      = &columnSet{leaseColumns, leaseTextPG + " RETURNING jobs.id"}
@@ -106,7 +120,7 @@ var (
 )
 
 const leaseTextPG = `UPDATE jobs SET state = 'leased', node_id = l.node_id, token = l.token, attempt = l.attempt, leased_at = l.leased_at
-	FROM %s AS l WHERE jobs.id = l.id AND jobs.state = 'queued' AND jobs.token = l.token - 1`
+	FROM %s AS l WHERE jobs.id = l.id AND jobs.state || '' = 'queued' AND jobs.token = l.token - 1`
 
 func (tx *Tx) leasePG(list []Lease) (map[cloud.JobID]bool, error) {
 	rows := make([]any, 0, len(list)*len(leaseColumns))
@@ -130,7 +144,7 @@ func (tx *Tx) leasePG(list []Lease) (map[cloud.JobID]bool, error) {
 }
 
 var ackPG = &columnSet{[]string{"id", "token", "started_at"}, `UPDATE jobs SET state = 'running', started_at = a.started_at
-	FROM %s AS a WHERE jobs.id = a.id AND jobs.token = a.token AND jobs.state = 'leased'`}
+	FROM %s AS a WHERE jobs.id = a.id AND jobs.token = a.token AND jobs.state || '' = 'leased'`}
 
 func (tx *Tx) ackPG(refs []JobRef, at cloud.Time) error {
 	rows := make([]any, 0, 3*len(refs))
@@ -138,8 +152,7 @@ func (tx *Tx) ackPG(refs []JobRef, at cloud.Time) error {
 		rows = append(rows, string(r.ID), r.Token, int64(at))
 	}
 	query, args := ackPG.bind(tx.d, rows)
-	_, err := tx.exec(query, args...)
-	return err
+	return tx.later(query, args...)
 }
 
 var finishPG = &columnSet{[]string{
@@ -147,7 +160,7 @@ var finishPG = &columnSet{[]string{
 }, `UPDATE jobs SET state = f.state, exit_code = f.exit_code, result = f.result, output = f.output,
 	output_bytes = f.output_bytes, stats = f.stats, error = f.error, simulated = f.simulated,
 	started_at = CASE WHEN f.started_at > 0 THEN f.started_at ELSE jobs.started_at END, finished_at = f.finished_at
-	FROM %s AS f WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.node_id = f.node_id AND jobs.state IN ('leased', 'running')
+	FROM %s AS f WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.node_id = f.node_id AND jobs.state || '' IN ('leased', 'running')
 	RETURNING jobs.id, jobs.key, jobs.operation_id, jobs.subject_kind, jobs.state`}
 
 func (tx *Tx) finishPG(list []Finish) ([]cloud.Job, error) {

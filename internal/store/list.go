@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -137,8 +138,8 @@ func (t *table[T]) conditions(d *dialect, q Query) ([]string, []any, error) {
 			return nil, nil, err
 		}
 		where, args = append(where, w), append(args, a)
-		if few := t.few[f]; few != "" {
-			where = append(where, few)
+		if partial := cmp.Or(t.few[f], t.inOrder[f]); partial != "" {
+			where = append(where, partial)
 		}
 	}
 	return where, args, nil
@@ -204,6 +205,8 @@ func (t *table[T]) filter(d *dialect, f string) (string, any, error) {
 		return col + " <> ?", f[i+2:], nil
 	case f[i] == '=':
 		return col + " = ?", f[i+1:], nil
+	case f[i] == '~' && col == "name": // no kind's name has capitals, and lower takes longer than the search
+		return d.position + "(name, ?) > 0", strings.ToLower(f[i+1:]), nil
 	case f[i] == '~':
 		return d.position + "(lower(" + col + "), ?) > 0", strings.ToLower(f[i+1:]), nil
 	}

@@ -48,12 +48,17 @@ func TestPagesAreReadFromAnIndex(t *testing.T) {
 			}
 		}
 	}
-	// Of jobs, nearly all have ended.
-	for state, index := range map[string]string{"queued": "jobs_queued", "leased": "jobs_held", "running": "jobs_held"} {
+	// Of jobs, nearly all have ended, and succeeded.
+	for state, index := range map[string]string{
+		"queued": "jobs_queued", "leased": "jobs_held", "running": "jobs_held", "failed": "jobs_unsuccessful", "lost": "jobs_unsuccessful",
+	} {
 		for _, sort := range []string{"created_at", "-created_at"} {
 			plan := planOf(t, db, &jobs, Query{Limit: 100, Filter: []string{"state=" + state}, Sort: sort, Visible: Everything})
 			if !strings.Contains(plan, "INDEX "+index) {
 				t.Errorf("%s jobs by %s: %s, want the index %s", state, sort, plan, index)
+			}
+			if index == "jobs_unsuccessful" && strings.Contains(plan, "ORDER BY") {
+				t.Errorf("%s jobs by %s: %s, want no sort", state, sort, plan)
 			}
 		}
 	}

@@ -29,8 +29,9 @@ func (r *readers) begin(ctx context.Context) (_ queryer, done func(), err error)
 		return nil, nil, ctx.Err()
 	}
 	c, err := r.take(ctx)
+	unwatched := context.WithoutCancel(ctx) // see Tx.queryRow
 	if err == nil {
-		if _, err = c.ExecContext(ctx, "BEGIN"); err != nil {
+		if _, err = c.ExecContext(unwatched, "BEGIN"); err != nil {
 			c.close()
 		}
 	}
@@ -40,7 +41,7 @@ func (r *readers) begin(ctx context.Context) (_ queryer, done func(), err error)
 	}
 	return c, func() {
 		defer func() { <-r.turns }()
-		if _, err := c.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
+		if _, err := c.ExecContext(unwatched, "ROLLBACK"); err != nil {
 			c.close()
 			return
 		}

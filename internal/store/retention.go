@@ -84,6 +84,40 @@ func (tx *Tx) ForgottenEvents() (seq int64, hash string, err error) {
 	return seq, hash, nil
 }
 
+// forgettable are the kinds whose deleted rows are removed after a while: those that
+// no other row needs. Of accounts, cloudspaces, users, nodes, images and scripts
+// the rows stay, which are few, and to which history refers.
+var forgettable = []struct{ table, unless string }{
+	{"machines", "EXISTS (SELECT 1 FROM usage_counters u WHERE u.machine_id = t.id)"}, // bills read them
+	{"disks", ""},
+	{"port_forwards", ""},
+	{"ssh_keys", ""},
+	{"schedules", ""},
+	{"memberships", ""},
+	{"leftovers", ""},
+}
+
+// ForgetDeleted removes objects that were deleted before the time, unless a node
+// still holds something of them or an operation is under way on them.
+func (tx *Tx) ForgetDeleted(before cloud.Time, limit int) (n int, err error) {
+	for _, f := range forgettable {
+		query := "SELECT id FROM " + f.table + ` t WHERE deleted_at > 0 AND deleted_at < ?
+			AND NOT EXISTS (SELECT 1 FROM leftovers l WHERE l.object_id = t.id AND l.deleted_at = 0)
+			AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.subject_id = t.id AND o.state IN ('running', 'undoing'))`
+		if f.unless != "" {
+			query += " AND NOT " + f.unless
+		}
+		gone, err := tx.forget(f.table, "id", query+" ORDER BY deleted_at LIMIT ?", before, limit-n)
+		if err != nil {
+			return n, err
+		}
+		if n += gone; n >= limit {
+			break
+		}
+	}
+	return n, nil
+}
+
 // EndedJob is what retention needs to know of a job.
 type EndedJob struct {
 	ID         cloud.JobID

@@ -75,6 +75,7 @@ func TestRetentionReadsByIndex(t *testing.T) {
 				"sessions":     func(tx *Tx) error { _, err := tx.ForgetSessions(before, limit); return err },
 				"tokens":       func(tx *Tx) error { _, err := tx.ForgetTokens(before, limit); return err },
 				"operations":   func(tx *Tx) error { _, err := tx.ForgetOperations(before, limit); return err },
+				"deleted":      func(tx *Tx) error { _, err := tx.ForgetDeleted(before, limit); return err },
 				"usage":        func(tx *Tx) error { _, err := tx.ForgetUsage(before, limit); return err },
 				"events":       func(tx *Tx) error { _, err := tx.ForgetEvents(before, limit); return err },
 				"old jobs":     func(tx *Tx) error { _, err := tx.JobsMadeBefore(before, "", limit); return err },

@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"atoll/internal/cloud"
 )
@@ -29,6 +32,7 @@ type DB struct {
 	commits *committer // nil on PostgreSQL, which commits concurrent writers together itself
 	log     *slog.Logger
 	unlock  func()
+	ends    sync.WaitGroup // of PostgreSQL's reading transactions
 }
 
 // Open opens the database at url, "sqlite:FILE" or "postgres://…", and brings
@@ -62,6 +66,7 @@ func (db *DB) Close() error {
 	if db.readers != nil {
 		db.readers.close()
 	}
+	db.ends.Wait()
 	var err error
 	if db.write != nil { // what failed to open may have less
 		err = db.write.Close()
@@ -92,41 +97,17 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if db.commits != nil {
 		return db.commits.update(ctx, fn)
 	}
+	if db.d.sqlite {
+		return cloud.Errorf(cloud.Conflict, "the database was opened to be read only")
+	}
 	const tries = 10
 	for try := 1; ; try++ {
-		err := db.updateOnce(ctx, fn)
+		err := db.updatePG(ctx, fn)
 		if err == nil || try == tries || !db.d.isRetryable(err) {
 			return err
 		}
 		time.Sleep(time.Duration(try*try) * time.Millisecond) // other writers finish meanwhile
 	}
-}
-
-func (db *DB) updateOnce(ctx context.Context, fn func(tx *Tx) error) error {
-	t, err := db.write.BeginTx(ctx, nil)
-	if err != nil {
-		return db.unavailable(err)
-	}
-	defer t.Rollback() // after a commit this does nothing
-	tx := &Tx{ctx: ctx, d: db.d, q: t}
-	committed := false
-	defer func() { tx.ended(committed) }()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if tx.notify {
-		if _, err := tx.exec(`SELECT pg_notify('atoll', ?)`, db.id); err != nil {
-			return err
-		}
-	}
-	if err := t.Commit(); err != nil {
-		if db.d.isRetryable(err) {
-			return err
-		}
-		return db.unavailable(err)
-	}
-	committed = true
-	return nil
 }
 
 // View runs fn in a read-only transaction: fn sees one state of the database.
@@ -139,12 +120,7 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 		defer done()
 		return fn(&Tx{ctx: ctx, d: db.d, q: q})
 	}
-	t, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.d.viewIsolation})
-	if err != nil {
-		return db.unavailable(err)
-	}
-	defer t.Rollback() // nothing was written
-	return fn(&Tx{ctx: ctx, d: db.d, q: t})
+	return db.viewPG(ctx, fn)
 }
 
 func (db *DB) unavailable(err error) error {
@@ -165,7 +141,8 @@ type queryer interface {
 type Tx struct {
 	ctx    context.Context
 	d      *dialect
-	q      queryer
+	q      queryer // SQLite's
+	pg     *pgTx   // or PostgreSQL's
 	now    cloud.Time
 	after  []func(committed bool)
 	notify bool
@@ -200,25 +177,63 @@ func (tx *Tx) Now() (cloud.Time, error) {
 		tx.now = cloud.Now()
 		return tx.now, nil
 	}
-	err := tx.queryRow(`SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`).Scan(&tx.now)
+	err := tx.queryRow(clockPG).Scan(&tx.now)
 	return tx.now, tx.d.translate(err)
 }
 
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
-	res, err := tx.q.ExecContext(tx.ctx, tx.d.rebind(query), plain(args)...)
+	query, args = tx.d.rebind(query), plain(args)
+	if tx.pg != nil {
+		n, err := tx.pg.send(tx.ctx, query, args, noRows)
+		return n, tx.d.translate(err)
+	}
+	res, err := tx.q.ExecContext(tx.ctx, query, args...)
 	if err != nil {
 		return 0, tx.d.translate(err)
 	}
 	return res.RowsAffected()
 }
 
-func (tx *Tx) queryRow(query string, args ...any) *sql.Row {
-	return tx.q.QueryRowContext(tx.ctx, tx.d.rebind(query), plain(args)...)
+// later is exec for a statement that collides with nothing: on PostgreSQL its
+// error may be that of the next statement, or of the commit.
+func (tx *Tx) later(query string, args ...any) error {
+	if tx.pg != nil {
+		tx.pg.later(tx.d.rebind(query), plain(args))
+		return nil
+	}
+	_, err := tx.exec(query, args...)
+	return err
+}
+
+// row is one row that was asked for.
+type row interface{ Scan(to ...any) error }
+
+// queryRow reads one row. On SQLite it does not end with the caller: database/sql
+// and the driver have a goroutine each watch a context that may end, for longer
+// than such a statement takes.
+func (tx *Tx) queryRow(query string, args ...any) row {
+	query, args = tx.d.rebind(query), plain(args)
+	if tx.pg != nil {
+		return pgRow{tx, query, args}
+	}
+	return tx.q.QueryRowContext(context.WithoutCancel(tx.ctx), query, args...)
 }
 
 // query calls each for every row.
 func (tx *Tx) query(each func(scan func(...any) error) error, query string, args ...any) error {
-	rows, err := tx.q.QueryContext(tx.ctx, tx.d.rebind(query), plain(args)...)
+	query, args = tx.d.rebind(query), plain(args)
+	if tx.pg != nil {
+		_, err := tx.pg.send(tx.ctx, query, args, func(rows pgx.Rows) error {
+			for rows.Next() {
+				if err := each(rows.Scan); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return tx.d.translate(err)
+	}
+	rows, err := tx.q.QueryContext(tx.ctx, query, args...)
 	if err != nil {
 		return tx.d.translate(err)
 	}

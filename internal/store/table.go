@@ -28,6 +28,9 @@ type table[T any] struct {
 	// few are the filters that leave few of very many rows, with the condition of
 	// the partial index that has those rows: it is used only if a query says it.
 	few map[string]string
+	// inOrder are the filters whose rows a partial index has in the order of id,
+	// with its condition.
+	inOrder map[string]string
 	// account, cloudspace, machine and project are the columns of the visibility
 	// predicate; "" where the kind has none.
 	account, cloudspace, machine, project string
@@ -98,21 +101,25 @@ func (t *table[T]) columns() string { return strings.Join(t.cols, ", ") }
 
 // insert writes a new row; version becomes 1 and the times now.
 func (t *table[T]) insert(tx *Tx, v *T) error {
+	query, vals, err := t.insertion(tx, v)
+	if err == nil {
+		_, err = tx.exec(query, vals...)
+	}
+	return err
+}
+
+func (t *table[T]) insertion(tx *Tx, v *T) (query string, vals []any, err error) {
 	if t.meta != nil {
 		now, err := tx.Now()
 		if err != nil {
-			return err
+			return "", nil, err
 		}
 		m := t.meta(v)
 		m.CreatedAt, m.UpdatedAt, m.Version = now, now, 1
 	}
-	vals, err := values(t.ptrs(v))
-	if err != nil {
-		return err
-	}
+	vals, err = values(t.ptrs(v))
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(vals)), ", ")
-	_, err = tx.exec(fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.name, t.columns(), marks), vals...)
-	return err
+	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.name, t.columns(), marks), vals, err
 }
 
 // update writes the row back if nobody changed it since v was read (Conflict).

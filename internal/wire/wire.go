@@ -1,6 +1,7 @@
 // Package wire is what controller and agent say to each other.
 //
-// It holds types and constants only and must never do input or output. Readers
+// It holds types, constants and the settings of connections, and must never do
+// input or output. Readers
 // ignore fields that they do not know, so that agents of the previous version
 // work; a field is never given another meaning. History:
 //

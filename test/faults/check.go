@@ -34,17 +34,10 @@ func (w *world) settled() error {
 	if err := w.allOnline(); err != nil {
 		return err
 	}
-	c := w.direct(0)
-	for _, state := range []string{"queued", "leased", "running"} {
-		jobs, err := all(c.Jobs().Reader, "state="+state)
-		if err != nil {
-			return err
-		}
-		if len(jobs) > 0 {
-			return fmt.Errorf("%d jobs are %s, such as %s %s on node %s for operation %q since %s", len(jobs), state,
-				jobs[0].Action, jobs[0].ID, jobs[0].TargetNodeID+jobs[0].NodeID, jobs[0].OperationID, jobs[0].LeasedAt)
-		}
+	if err := w.jobsEnded(); err != nil {
+		return err
 	}
+	c := w.direct(0)
 	for _, state := range []string{"running", "undoing"} {
 		ops, err := all(c.Operations().Reader, "state="+state)
 		if err != nil {
@@ -68,6 +61,20 @@ func (w *world) settled() error {
 	for _, m := range machines {
 		if m.State == "running" && m.ObservedPower != "on" || m.State == "stopped" && m.ObservedPower == "on" {
 			return fmt.Errorf("machine %s is %s and its power %s", m.Name, m.State, m.ObservedPower)
+		}
+	}
+	return nil
+}
+
+func (w *world) jobsEnded() error {
+	for _, state := range []string{"queued", "leased", "running"} {
+		jobs, err := all(w.direct(0).Jobs().Reader, "state="+state)
+		if err != nil {
+			return err
+		}
+		if len(jobs) > 0 {
+			return fmt.Errorf("%d jobs are %s, such as %s %s on node %s for operation %q since %s", len(jobs), state,
+				jobs[0].Action, jobs[0].ID, jobs[0].TargetNodeID+jobs[0].NodeID, jobs[0].OperationID, jobs[0].LeasedAt)
 		}
 	}
 	return nil
@@ -131,7 +138,7 @@ func (l *load) checkJob(j *api.Job, starts int) {
 	case command && j.State == "succeeded" && starts == 0:
 		l.bad("%s was never started", what)
 	case j.State == "lost" && !l.mayBeLost(j):
-		l.bad("%s, and its agent was never killed", what)
+		l.bad("%s, and its agent was not killed while it held the job", what)
 	case j.Idempotent && j.State == "lost" && j.Attempt < j.Attempts && !j.CancelAsked:
 		l.bad("%s could have run again", what)
 	case j.Action == "noop" && j.State == "failed", j.State == "timed_out":
@@ -141,7 +148,8 @@ func (l *load) checkJob(j *api.Job, starts int) {
 	}
 }
 
-// mayBeLost reports whether the agent that held the job was ever killed.
+// mayBeLost reports whether the agent that held the job was killed in that time, or
+// ever if the times of jobs are by a clock that was wrong.
 func (l *load) mayBeLost(j *api.Job) bool {
 	n, err := l.direct(0).Nodes().Get(context.Background(), j.NodeID)
 	if err != nil {
@@ -150,7 +158,11 @@ func (l *load) mayBeLost(j *api.Job) bool {
 	}
 	for _, p := range append(slices.Clone(l.agents), l.hosts) {
 		if strings.HasPrefix(n.Name, p.name) {
-			return p.killed() > 0
+			held := span{j.LeasedAt, j.FinishedAt}
+			if l.clocks && !l.postgres {
+				held = span{l.begin, time.Now()}
+			}
+			return p.diedIn(held)
 		}
 	}
 	return false

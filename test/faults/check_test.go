@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,6 +66,23 @@ func TestCheckOfJobs(t *testing.T) {
 	}
 }
 
+func TestCheckOfDeaths(t *testing.T) {
+	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
+	p := &process{deaths: []span{{at(10), at(11)}, {at(20), at(21)}}}
+	for held, want := range map[span]bool{
+		{at(0), at(9)}:   false,
+		{at(0), at(10)}:  true,
+		{at(11), at(12)}: true,
+		{at(12), at(19)}: false,
+		{at(12), at(30)}: true,
+		{at(22), at(30)}: false,
+	} {
+		if got := p.diedIn(held); got != want {
+			t.Errorf("died while it held a job from %v: %t", held, got)
+		}
+	}
+}
+
 func TestCheckOfLeaks(t *testing.T) {
 	dir := t.TempDir()
 	w := &world{story: newStory(), dir: dir}
@@ -98,5 +116,19 @@ func TestCheckOfLeaks(t *testing.T) {
 	cmd.Wait() //nolint:errcheck // it was killed
 	if len(left) != 1 || len(leftProcesses(dir)) != 0 {
 		t.Errorf("left processes: %v, and when it had ended %v", left, leftProcesses(dir))
+	}
+}
+
+// The seeds of make test have real machines on both databases.
+func TestSeedsHaveEverything(t *testing.T) {
+	metal := map[bool][]uint64{}
+	for n := uint64(1); n <= 50; n++ {
+		if s := draw(rand.New(rand.NewPCG(n, 0))); s.metal {
+			metal[s.postgres] = append(metal[s.postgres], n)
+		}
+	}
+	t.Logf("real machines on SQLite: %v, on PostgreSQL: %v", metal[false], metal[true])
+	if len(metal[false]) == 0 || len(metal[true]) == 0 {
+		t.Error("real machines are not tried on both databases")
 	}
 }

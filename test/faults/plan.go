@@ -26,7 +26,7 @@ func draw(r *rand.Rand) setup {
 	} else if r.IntN(3) == 0 {
 		s.smallDisk = pick(r, []string{"controller-1", "agent-1"})
 	}
-	s.metal = !s.postgres && r.IntN(12) == 0
+	s.metal = r.IntN(10) == 0
 	if r.IntN(4) == 0 {
 		s.infancy = time.Duration(r.Int64N(int64(400 * time.Millisecond)))
 	}
@@ -53,7 +53,7 @@ func (w *world) fault(r *rand.Rand) fault {
 		agent = w.hosts
 	}
 	d := w.disks[w.small()]
-	switch n := r.IntN(16); {
+	switch n := r.IntN(18); {
 	case n < 3:
 		return w.death(r, controller)
 	case n < 6:
@@ -72,7 +72,10 @@ func (w *world) fault(r *rand.Rand) fault {
 	case n < 13:
 		wire := pick(r, w.wires[agent])
 		return fault{do: wire.lose, undo: wire.restore}
-	case n < 14:
+	case n < 15:
+		wire := pick(r, w.wires[agent])
+		return fault{do: wire.swallow, undo: wire.restore, lasts: time.Duration(r.Int64N(int64(2 * time.Second)))}
+	case n < 16:
 		way, bytes := pick(r, w.people), r.Int64N(3000)
 		return fault{do: func() { way.cutAfter(bytes) }}
 	case w.database != nil:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -26,9 +27,12 @@ type process struct {
 	cmd    *exec.Cmd     // nil while it is down
 	ended  chan struct{} // of cmd
 	clock  time.Duration // by which its clock is wrong
-	kills  int
+	deaths []span
 	frozen bool
 }
+
+// span is a time, such as that in which a process was ending.
+type span struct{ from, to time.Time }
 
 // start starts the process, unless it runs.
 func (p *process) start() {
@@ -58,21 +62,25 @@ func (p *process) launch() error {
 	}
 	ended := make(chan struct{})
 	p.cmd, p.ended = cmd, ended
-	p.waits.Go(func() { p.wait(cmd, ended) })
+	began := time.Now()
+	p.waits.Go(func() { p.wait(cmd, began, ended) })
 	return nil
 }
 
 // restartPause is how long a process that ended by itself stays down.
 const restartPause = 100 * time.Millisecond
 
-func (p *process) wait(cmd *exec.Cmd, ended chan struct{}) {
+func (p *process) wait(cmd *exec.Cmd, began time.Time, ended chan struct{}) {
 	err := cmd.Wait()
-	close(ended)
 	p.mu.Lock()
 	mine := p.cmd == cmd
 	if mine {
 		p.cmd = nil
+		p.deaths = append(p.deaths, span{began, time.Now()}) // nobody knows when it began to end
+	} else {
+		p.deaths[len(p.deaths)-1].to = time.Now()
 	}
+	close(ended)
 	p.mu.Unlock()
 	if !mine {
 		return // it was asked to end
@@ -102,7 +110,7 @@ func (p *process) take() (*exec.Cmd, chan struct{}) {
 	cmd := p.cmd
 	p.cmd, p.frozen = nil, false
 	if cmd != nil {
-		p.kills++
+		p.deaths = append(p.deaths, span{from: time.Now()})
 	}
 	return cmd, p.ended
 }
@@ -134,6 +142,7 @@ func (p *process) close() {
 	p.mu.Lock()
 	p.over = true
 	if p.cmd != nil {
+		p.deaths = append(p.deaths, span{from: time.Now()})
 		p.cmd.Process.Kill() //nolint:errcheck // it may be ending by itself
 		p.cmd = nil
 	}
@@ -156,11 +165,11 @@ func (p *process) signal(sig syscall.Signal, frozen bool, what string) {
 	p.frozen = frozen
 }
 
-// killed is how often the process was ended.
-func (p *process) killed() int {
+// diedIn reports whether the process was ended in the time.
+func (p *process) diedIn(t span) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.kills
+	return slices.ContainsFunc(p.deaths, func(d span) bool { return !d.from.After(t.to) && !d.to.Before(t.from) })
 }
 
 // crashed returns a line of the log that a program with a defect writes.

@@ -19,6 +19,7 @@ type relay struct {
 	conns map[net.Conn]bool
 	left  int64 // bytes until the next cut; negative for none
 	down  bool  // new connections are refused
+	loss  *loss // packets on the near side vanish
 	over  bool
 }
 
@@ -148,11 +149,33 @@ func (r *relay) lose() {
 	r.hangUp()
 }
 
+// swallow has all packets of the stretch vanish, both ways, until restore: what
+// is connected stays so, and hears nothing.
+func (r *relay) swallow() {
+	r.story.note("swallow the packets of %s", r.name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.loss != nil {
+		return
+	}
+	host, port, err := net.SplitHostPort(r.ln.Addr().String())
+	if err == nil {
+		r.loss, err = startLoss(host, port)
+	}
+	if err != nil {
+		r.story.bad("swallow: %v", err)
+	}
+}
+
 func (r *relay) restore() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.down {
+	if r.down || r.loss != nil {
 		r.story.note("restore %s", r.name)
+	}
+	if r.loss != nil {
+		r.loss.stop()
+		r.loss = nil
 	}
 	r.down, r.left = false, -1
 }
@@ -161,6 +184,7 @@ func (r *relay) close() {
 	r.mu.Lock()
 	r.over = true
 	r.mu.Unlock()
+	r.restore()
 	r.ln.Close()
 	r.hangUp()
 	r.wait.Wait()

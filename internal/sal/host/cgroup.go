@@ -3,23 +3,18 @@ package host
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // mounts tells where the host's cgroup hierarchies are mounted. A host has the
 // unified one (v2), those of v1, or both (hybrid: each controller is in one).
 type mounts struct {
-	unified    string
-	memory     string // v1
-	pids       string // v1
-	memoryRoot string // the part of the v1 hierarchy that the mount shows
-	pidsRoot   string
+	unified string
+	memory  string // v1
+	pids    string // v1
 }
 
 // readMounts reads /proc/self/mountinfo.
@@ -38,7 +33,7 @@ func parseMounts(mountinfo string) (m mounts) {
 		if len(where) < 5 || len(what) < 3 {
 			continue
 		}
-		root, point := where[3], where[4]
+		point := where[4]
 		switch what[0] {
 		case "cgroup2":
 			if m.unified == "" {
@@ -47,10 +42,10 @@ func parseMounts(mountinfo string) (m mounts) {
 		case "cgroup":
 			options := strings.Split(what[2], ",")
 			if slices.Contains(options, "memory") {
-				m.memory, m.memoryRoot = point, root
+				m.memory = point
 			}
 			if slices.Contains(options, "pids") {
-				m.pids, m.pidsRoot = point, root
+				m.pids = point
 			}
 		}
 	}
@@ -59,7 +54,6 @@ func parseMounts(mountinfo string) (m mounts) {
 
 // tree is our part of the cgroup hierarchies: one folder in each that is used.
 type tree struct {
-	mounts mounts
 	// dirs are our folders; the first is the tracker, which tells what runs.
 	dirs    []string
 	unified bool   // the tracker is of v2: children are born in it, cgroup.events tells its end
@@ -70,7 +64,7 @@ type tree struct {
 
 // makeTree makes the folder parent in the hierarchies.
 func makeTree(m mounts, parent string) (*tree, error) {
-	t := &tree{mounts: m}
+	t := &tree{}
 	if m.unified != "" {
 		dir := filepath.Join(m.unified, parent)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -128,39 +122,12 @@ func (t *tree) lacks() (names []string) {
 	return names
 }
 
-// homes opens the "tasks" files of the v1 cgroups that this process is in, in
-// the order of group.tasks.
-func (t *tree) homes() ([]int, error) {
-	b, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return nil, err
+// v1 returns our folders in the hierarchies of v1.
+func (t *tree) v1() []string {
+	if t.unified {
+		return t.dirs[1:]
 	}
-	in := map[string]string{}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.SplitN(strings.TrimSpace(line), ":", 3); len(f) == 3 {
-			for controller := range strings.SplitSeq(f[1], ",") {
-				in[controller] = f[2]
-			}
-		}
-	}
-	var fds []int
-	for _, dir := range t.dirs {
-		mount, root, path := t.mounts.pids, t.mounts.pidsRoot, in["pids"]
-		switch {
-		case t.unified && dir == t.dirs[0]:
-			continue
-		case dir == t.memory:
-			mount, root, path = t.mounts.memory, t.mounts.memoryRoot, in["memory"]
-		}
-		fd, err := unix.Open(filepath.Join(mount, strings.TrimPrefix(path, strings.TrimSuffix(root, "/")), "tasks"),
-			unix.O_WRONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			closeAll(fds)
-			return nil, fmt.Errorf("open the agent's own cgroup %s: %w", path, err)
-		}
-		fds = append(fds, fd)
-	}
-	return fds, nil
+	return t.dirs
 }
 
 // remove deletes our folders, deepest first, as far as they are empty.
@@ -172,12 +139,6 @@ func (t *tree) remove(parent string) {
 			}
 			dir = filepath.Dir(dir)
 		}
-	}
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,11 +34,11 @@ type group struct {
 	tree    *tree
 	name    string
 	limits  sal.Limits
-	dir     int   // the tracker's folder
-	tasks   []int // v1: "tasks" files; a thread that writes 0 enters
-	events  int   // v2: cgroup.events, or -1
-	oom     int   // memory.events or memory.oom_control, or -1
-	usage   int   // memory in use, or -1
+	dir     int         // the tracker's folder
+	forks   chan func() // v1: run by the thread that sits in the cgroups
+	events  int         // v2: cgroup.events, or -1
+	oom     int         // memory.events or memory.oom_control, or -1
+	usage   int         // memory in use, or -1
 	uses    int
 	adopt   bool        // the cgroups may be there already: a service, which outlives the agent
 	private string      // the folder that root's commands run in; "" while none is made
@@ -59,25 +60,17 @@ func openGroup(g *group) (*group, error) {
 	g.dir, g.events, g.oom, g.usage = -1, -1, -1, -1
 	if err := g.make(); err != nil {
 		g.close()
-		g.remove()
+		removeSoon(g.remove)
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the host cannot make a cgroup for a command")
 	}
 	return g, nil
 }
 
 func (g *group) make() error {
-	for i, dir := range g.tree.dirs {
+	for _, dir := range g.tree.dirs {
 		if err := os.Mkdir(g.folder(dir), 0o755); err != nil && !(g.adopt && errors.Is(err, os.ErrExist)) {
 			return err
 		}
-		if g.tree.unified && i == 0 {
-			continue
-		}
-		fd, err := unix.Open(g.folder(dir)+"/tasks", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		g.tasks = append(g.tasks, fd)
 	}
 	var err error
 	if g.dir, err = unix.Open(g.tracker(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
@@ -88,13 +81,20 @@ func (g *group) make() error {
 			return err
 		}
 	}
-	return g.limit()
+	if err := g.limit(); err != nil || len(g.tree.v1()) == 0 {
+		return err
+	}
+	return g.seat()
 }
 
 // limit writes the limits and opens the files that tell what became of them.
 func (g *group) limit() error {
 	if g.tree.pids != "" {
-		if err := write(g.folder(g.tree.pids)+"/pids.max", g.limits.Processes); err != nil {
+		n := g.limits.Processes
+		if slices.Contains(g.tree.v1(), g.tree.pids) {
+			n++ // the thread that sits there
+		}
+		if err := write(g.folder(g.tree.pids)+"/pids.max", n); err != nil {
 			return err
 		}
 	}
@@ -221,14 +221,15 @@ func signalProcesses(tracker string, pids []int, signal unix.Signal) {
 	}
 }
 
-// processesIn lists the processes of a cgroup.
+// processesIn lists the processes of a cgroup but this one, whose threads sit in
+// those of v1.
 func processesIn(folder string) (pids []int, err error) {
 	b, err := os.ReadFile(folder + "/cgroup.procs")
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, os.ErrNotExist) {
 		return nil, nil // removed meanwhile
 	}
 	for field := range strings.FieldsSeq(string(b)) {
-		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 0 && pid != os.Getpid() {
 			pids = append(pids, pid)
 		}
 	}
@@ -236,10 +237,13 @@ func processesIn(folder string) (pids []int, err error) {
 }
 
 func (g *group) close() {
-	for _, fd := range append([]int{g.dir, g.events, g.oom, g.usage}, g.tasks...) {
+	for _, fd := range []int{g.dir, g.events, g.oom, g.usage} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
+	}
+	if g.forks != nil {
+		close(g.forks)
 	}
 }
 
@@ -325,6 +329,5 @@ func (s *groups) close() {
 		g.close()
 	}
 	s.trash, s.idle = append(s.trash, s.idle...), nil
-	end := time.Now().Add(2 * time.Second)
-	waitUntil(func() bool { return s.empty() || time.Now().After(end) })
+	removeSoon(s.empty)
 }

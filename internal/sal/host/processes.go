@@ -70,13 +70,12 @@ const (
 // A command ends when its first process has ended. What that leaves running has
 // two seconds to end too (a tee that drains a pipe) and is then killed.
 type Processes struct {
-	cfg     Config
-	mounts  mounts
-	tree    *tree
-	groups  *groups
-	spawner spawner
-	null    *os.File
-	denied  error // why nothing can run at all
+	cfg    Config
+	mounts mounts
+	tree   *tree
+	groups *groups
+	null   *os.File
+	denied error // why nothing can run at all
 
 	mu      sync.Mutex
 	running map[string]bool
@@ -126,9 +125,6 @@ func newProcesses(cfg Config, m mounts) (*Processes, error) {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the host's cgroups cannot be used")
 	}
 	p.groups = &groups{tree: p.tree, prefix: strconv.FormatInt(time.Now().UnixNano(), 36) + "-"}
-	if p.spawner.homes, err = p.tree.homes(); err != nil {
-		return nil, cloud.Wrap(cloud.Unavailable, err, "the host's cgroups cannot be entered")
-	}
 	return p, nil
 }
 
@@ -173,7 +169,6 @@ func (p *Processes) Close() error {
 	if p.denied != nil {
 		return nil
 	}
-	p.spawner.close()
 	p.groups.close()
 	p.tree.remove(p.cfg.Parent)
 	return p.null.Close()
@@ -205,7 +200,10 @@ func (p *Processes) Remnants(ctx context.Context) ([]string, error) {
 				}
 				killFolder(folder, filepath.Join(p.tree.pids, e.Name()))
 			}
-			removeSoon(folder)
+			removeSoon(func() bool {
+				err := unix.Rmdir(folder)
+				return err == nil || err == unix.ENOENT
+			})
 		}
 	}
 	return names, p.cleanWork()
@@ -220,11 +218,9 @@ func commandOf(folder, name string) string {
 	return name
 }
 
-// removeSoon removes a cgroup whose last process may still be on its way out.
-func removeSoon(folder string) {
+// removeSoon gives a cgroup up to two seconds to be removed: its last process or
+// thread may still be on its way out.
+func removeSoon(remove func() bool) {
 	end := time.Now().Add(2 * time.Second)
-	waitUntil(func() bool {
-		err := unix.Rmdir(folder)
-		return err == nil || err == unix.ENOENT || time.Now().After(end)
-	})
+	waitUntil(func() bool { return remove() || time.Now().After(end) })
 }

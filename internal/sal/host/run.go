@@ -154,7 +154,7 @@ func (p *Processes) startPlain(g *group, s *start, attr *syscall.ProcAttr) (pid 
 		return 0, err
 	}
 	err = retryBusy(func() error {
-		pid, err = p.spawner.start(g, file, s.cmd.Argv, attr)
+		pid, err = g.start(file, s.cmd.Argv, attr)
 		return err
 	})
 	if err != nil {

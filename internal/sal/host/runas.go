@@ -67,7 +67,7 @@ func (p *Processes) startAs(g *group, s *start, attr *syscall.ProcAttr) (pid int
 	attr.Files = append(attr.Files, in.Fd(), w.Fd())
 	attr.Dir, attr.Env = "/", []string{"GOMAXPROCS=1"}
 	attr.Sys.Cloneflags = unix.CLONE_NEWNS | unix.CLONE_NEWIPC
-	pid, err = p.spawner.start(g, "/proc/self/exe", []string{childName}, attr)
+	pid, err = g.start("/proc/self/exe", []string{childName}, attr)
 	if err != nil {
 		r.Close()
 		return 0, cloud.Wrap(cloud.Unavailable, err, "the node cannot start a project's command now")

@@ -301,7 +301,10 @@ func (v *service) clear() error {
 			continue
 		}
 		killFolder(folder, filepath.Join(t.pids, v.id))
-		removeSoon(folder)
+		removeSoon(func() bool {
+			err := unix.Rmdir(folder)
+			return err == nil || errors.Is(err, unix.ENOENT)
+		})
 		if _, err := os.Stat(folder); err == nil {
 			return cloud.Errorf(cloud.Unavailable, "the cgroup of service %s cannot be removed", v.id)
 		}

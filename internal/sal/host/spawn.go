@@ -2,75 +2,63 @@ package host
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// spawner starts processes inside cgroups. With v2 the kernel has a call for
-// that. With v1 a child is born where the forking thread is: the thread enters
-// the command's cgroups, forks and goes home, so that no helper program has to
-// run in between and nothing ever runs outside.
-type spawner struct {
-	homes []int // "tasks" files of the agent's own v1 cgroups, in the order of group.tasks
-}
-
-func (s *spawner) close() { closeAll(s.homes) }
-
-// start starts a process in the group.
-func (s *spawner) start(g *group, path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+// start starts a process inside the group. With v2 the kernel has a call for
+// that. With v1 a child is born where the forking thread is: each group has a
+// thread that stays in its cgroups, so that no helper program has to run in
+// between, nothing ever runs outside, and a start moves nobody.
+func (g *group) start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	if g.tree.unified {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, g.dir
 	}
-	if len(g.tasks) == 0 {
+	if g.forks == nil {
 		return syscall.ForkExec(path, argv, attr)
 	}
 	done := make(chan struct{})
-	go func() {
+	g.forks <- func() {
 		defer close(done)
-		pid, err = s.startFromThread(g, path, argv, attr)
-	}()
+		pid, err = syscall.ForkExec(path, argv, attr)
+	}
 	<-done
 	return pid, err
 }
 
-// startFromThread must be the last call of its goroutine: a thread that does
-// not get home stays locked, and so ends with the goroutine instead of doing
-// the agent's work from within a command's cgroup.
-func (s *spawner) startFromThread(g *group, path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+// seat has a thread take its place in the group's v1 cgroups.
+func (g *group) seat() error {
+	g.forks = make(chan func())
+	ready := make(chan error)
+	go g.sit(ready)
+	return <-ready
+}
+
+// sit forks until the group is closed. It must be the last call of its goroutine:
+// the thread stays locked, and so ends with the goroutine instead of doing the
+// agent's work from within a command's cgroup.
+func (g *group) sit(ready chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() {
-		// The main thread stands for the whole process in its cgroup. While it
-		// is locked here, another goroutine gets another thread.
+		// The main thread stands for the whole process in its cgroup. While it is
+		// locked here, another goroutine gets another thread.
 		defer runtime.UnlockOSThread()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			pid, err = s.startFromThread(g, path, argv, attr)
-		}()
-		<-done
-		return pid, err
+		other := make(chan error)
+		go g.sit(other)
+		ready <- <-other
+		return
 	}
-	entered := 0
-	for _, tasks := range g.tasks {
-		if _, err = unix.Write(tasks, []byte("0")); err != nil {
-			err = fmt.Errorf("enter cgroup %s: %w", g.name, err)
-			break
-		}
-		entered++
-	}
-	if err == nil {
-		pid, err = syscall.ForkExec(path, argv, attr)
-	}
-	home := true
-	for _, tasks := range s.homes[:entered] {
-		if _, err := unix.Write(tasks, []byte("0")); err != nil {
-			home = false
+	for _, dir := range g.tree.v1() {
+		if err := os.WriteFile(g.folder(dir)+"/tasks", []byte("0"), 0); err != nil {
+			ready <- fmt.Errorf("enter cgroup %s: %w", g.folder(dir), err)
+			return
 		}
 	}
-	if home {
-		runtime.UnlockOSThread()
+	ready <- nil
+	for fork := range g.forks {
+		fork()
 	}
-	return pid, err
 }

@@ -3,7 +3,6 @@ package qemu
 import (
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"strconv"
 	"strings"
@@ -36,7 +35,7 @@ type disk struct {
 
 // arguments builds QEMU's command line. Everything in it is made here: of the
 // specification only numbers, checked names and checked addresses reach it.
-func arguments(spec wire.MachineSpec, accelerator string, disks []disk, taps []tap, vhost bool) []string {
+func arguments(spec wire.MachineSpec, accelerator string, disks []disk, taps []tap, vhost bool, user uint32) []string {
 	args := append([]string{
 		"-name", "guest=" + spec.Name, "-uuid", string(spec.ID), // for people, in ps
 	}, quiet...)
@@ -72,7 +71,7 @@ func arguments(spec wire.MachineSpec, accelerator string, disks []disk, taps []t
 		args = append(args, "-netdev", netdev,
 			"-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,romfile=", i, t.mac))
 	}
-	return append(args, confine(spec.ID)...)
+	return append(args, confine(user)...)
 }
 
 // accel bounds what emulation may take beside the machine's memory: the
@@ -119,17 +118,13 @@ func blockdev(i int, d disk) string {
 // confine takes away from QEMU what it does not need once it runs: system calls
 // that start programs, and, if the agent is root, root and the file system. It
 // opens its files, devices and sockets before. Each machine gets a user id of
-// its own, so that one that breaks out of its QEMU cannot reach the others; the
-// ids are in a range that systemd's table of user ids leaves unused.
-func confine(id cloud.MachineID) []string {
+// its own, so that one that breaks out of its QEMU cannot reach the others.
+func confine(user uint32) []string {
 	args := []string{"-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"}
 	if os.Geteuid() != 0 {
 		return args
 	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(id))
-	uid := 0x70000000 | h.Sum32()&0xffffff
-	return append(args, "-runas", fmt.Sprintf("%d:%d", uid, uid), "-chroot", ".")
+	return append(args, "-runas", fmt.Sprintf("%d:%d", user, user), "-chroot", ".")
 }
 
 // canDirect reports whether the file can be opened for direct access.

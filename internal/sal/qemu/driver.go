@@ -171,6 +171,9 @@ func (d *Driver) adoptAll() error {
 		}
 		m := d.newMachine(id)
 		m.rec = rec
+		if m.user = rec.User; m.user == 0 {
+			m.user = likelyUser(id)
+		}
 		d.machines[id] = m
 		m.watch(nil)
 		settled.Go(m.settled)

@@ -170,7 +170,7 @@ func (d *Driver) tryGuest(ctx context.Context, dir, accelerator string, limit ti
 		"-blockdev", `{"driver":"raw","node-name":"disk","read-only":true,"file":{"driver":"file","filename":"disk"}}`,
 		"-device", "virtio-blk-pci,drive=disk,bootindex=1",
 	}, quiet...)
-	cmd := exec.CommandContext(ctx, d.cfg.Program, append(args, confine("probe")...)...)
+	cmd := exec.CommandContext(ctx, d.cfg.Program, append(args, confine(firstUser)...)...)
 	cmd.Dir = dir
 	cmd.WaitDelay = time.Second
 	var said strings.Builder

@@ -34,6 +34,7 @@ const (
 type record struct {
 	Spec     wire.MachineSpec `json:"spec"` // without the seed, which may hold secrets
 	HostBoot string           `json:"host_boot"`
+	User     uint32           `json:"user,omitempty"`  // id of the process's user; of older agents see likelyUser
 	Since    cloud.Time       `json:"since,omitempty"` // of the current or last run
 	Taps     []string         `json:"taps,omitempty"`  // its devices
 	// Ended tells how the last run ended, or will in a moment: it is written

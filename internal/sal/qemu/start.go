@@ -112,7 +112,7 @@ func (m *machine) start(ctx context.Context, spec wire.MachineSpec, accelerator 
 	if err != nil {
 		return err
 	}
-	q, err := m.launch(ctx, arguments(spec, accelerator, disks, taps, hasVhost(accelerator)))
+	q, err := m.launch(ctx, arguments(spec, accelerator, disks, taps, hasVhost(accelerator), m.d.user(m)))
 	if err != nil {
 		return errors.Join(err, m.detachTaps(context.WithoutCancel(ctx)))
 	}
@@ -147,7 +147,7 @@ func (m *machine) prepare(spec wire.MachineSpec) error {
 	}
 	spec.Seed = wire.Seed{}
 	rec := &record{
-		Spec: spec, HostBoot: m.d.boot,
+		Spec: spec, User: m.d.user(m), HostBoot: m.d.boot,
 		Ended: &ended{Power: cloud.PowerOff, Detail: "it could not be started"},
 	}
 	if err := rec.save(m.dir); err != nil {

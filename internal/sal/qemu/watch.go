@@ -29,6 +29,7 @@ type machine struct {
 	console *console
 	op      chan struct{} // a lock whose waiters can give up
 	reboot  chan struct{} // the same, for reboots, which leave op free
+	user    uint32        // id of the process's user, 0 before the first start; Driver.mu guards it
 
 	mu        sync.Mutex
 	rec       *record    // nil until the first Start

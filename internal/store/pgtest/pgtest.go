@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -233,9 +234,69 @@ func (p *Template) DSN(t testing.TB) string {
 // It ends all connections.
 func (s *Server) Crash() error { return s.control("-m", "immediate", "stop") }
 
-// Recover starts a server that Crash has ended and waits until it answers.
+// Kill ends all processes of the server with SIGKILL, as when memory is short.
+func (s *Server) Kill() error {
+	text, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	postmaster, err := strconv.Atoi(line)
+	if err != nil {
+		return err
+	}
+	list := append([]int{postmaster}, children(postmaster)...) // the first, so that it starts none anew
+	for _, pid := range list {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); slices.ContainsFunc(list, alive); {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("PostgreSQL %d lives 10 s after SIGKILL", postmaster)
+		}
+		time.Sleep(time.Millisecond) // between two looks
+	}
+	// Whoever started it may not have taken note of its end, and then it seems to live.
+	return errors.Join(os.Remove(filepath.Join(s.dir, "data", "postmaster.pid")),
+		os.Remove(filepath.Join(s.dir, fmt.Sprintf(".s.PGSQL.%d.lock", s.port))))
+}
+
+// parentAndState reads them from the line that the kernel has on a process.
+func parentAndState(pid string) (parent, state string) {
+	line, _ := os.ReadFile(filepath.Join("/proc", pid, "stat")) // it may be gone
+	_, rest, _ := strings.Cut(string(line), ") ")
+	if fields := strings.Fields(rest); len(fields) > 1 {
+		state, parent = fields[0], fields[1]
+	}
+	return parent, state
+}
+
+func children(of int) (list []int) {
+	entries, _ := os.ReadDir("/proc") // Linux has it
+	for _, e := range entries {
+		if parent, _ := parentAndState(e.Name()); parent == strconv.Itoa(of) {
+			if pid, err := strconv.Atoi(e.Name()); err == nil {
+				list = append(list, pid)
+			}
+		}
+	}
+	return list
+}
+
+func alive(pid int) bool {
+	_, state := parentAndState(strconv.Itoa(pid))
+	return state != "" && state != "Z"
+}
+
+// Recover starts a server that Crash or Kill has ended and waits until it answers.
 func (s *Server) Recover() error {
-	return s.control("-l", filepath.Join(s.dir, "log"), "-t", "60", "start")
+	err := s.control("-l", filepath.Join(s.dir, "log"), "-t", "60", "start")
+	if err != nil {
+		log, _ := os.ReadFile(filepath.Join(s.dir, "log")) // what there is helps
+		err = fmt.Errorf("%w\n%s", err, log[max(0, len(log)-2000):])
+	}
+	return err
 }
 
 func (s *Server) control(args ...string) error {
