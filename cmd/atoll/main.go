@@ -17,6 +17,7 @@ import (
 
 	"atoll/client"
 	"atoll/internal/cli"
+	"atoll/internal/cli/octo"
 	"atoll/internal/cloud"
 	"atoll/internal/sal/host"
 )
@@ -27,10 +28,14 @@ var version = "dev"
 func main() {
 	host.MaybeChild() // a command of a project starts as a child of this program
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if args, yes := octoArgs(os.Args); yes {
+		os.Exit(runOcto(ctx, args))
+	}
 	root := cli.New(cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Version: version,
 	})
 	root.AddCommand(coded(upCommand()), coded(serverCommand()), coded(agentCommand()), coded(simCommand()))
+	root.AddCommand(octo.New(octo.EnvOfProcess(version))) // for its help
 	code := cli.Execute(ctx, root)
 	stop()
 	os.Exit(code)

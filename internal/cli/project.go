@@ -55,7 +55,7 @@ func (a *app) projectCommand() *cobra.Command {
 	up.text(update, &change.Name, "name", "new name")
 	projectFlags(&up, update, &change)
 	return a.noun("project", "Products of which there are staging deployments",
-		a.mutating(create), listCommand(a, projects, nil), showCommand(a, projects), update, deleteCommand(a, projects, nil))
+		a.mutating(create), listCommand(a, projects, nil), showCommand(a, projects), update, deleteCommand(a, projects, nil), a.projectImport())
 }
 
 // projectFlags adds the flags of what people set of a project.

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -43,11 +44,39 @@ func NewID[T ~string]() T {
 	return T(uuid.Must(uuid.NewV7()).String())
 }
 
+// IDAt returns a fresh id as one that was made at the time.
+func IDAt[T ~string](t Time) T {
+	id := uuid.Must(uuid.NewV7())
+	ms := uint64(max(0, int64(t)/1000))
+	binary.BigEndian.PutUint16(id[4:], uint16(ms))
+	binary.BigEndian.PutUint32(id[:], uint32(ms>>16))
+	return T(id.String())
+}
+
 // FirstID sorts before all ids that NewID made at the time or later, and after
 // those from before its millisecond.
 func FirstID[T ~string](t Time) T {
 	ms := max(0, int64(t)/1000)
 	return T(fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff))
+}
+
+// Number is the id as a number, for clients that know only those: its time in units
+// of 1/4096 ms, which one process gives out once. 0 if it is no id.
+func (id ActionID) Number() int64 {
+	u, err := uuid.Parse(string(id))
+	if err != nil {
+		return 0
+	}
+	ms := int64(binary.BigEndian.Uint64(u[:8]) >> 16)
+	return ms<<12 | int64(u[6]&0xf)<<8 | int64(u[7])
+}
+
+// ActionsNumbered returns the first and the last id that have the number.
+func ActionsNumbered(n int64) (first, last ActionID) {
+	n = max(0, n)
+	ms := n >> 12
+	at := fmt.Sprintf("%08x-%04x-7%03x", ms>>16&0xffffffff, ms&0xffff, n&0xfff)
+	return ActionID(at + "-0000-000000000000"), ActionID(at + "-ffff-ffffffffffff")
 }
 
 // ParseID checks that s is a UUID in its canonical form. Its error is Invalid.

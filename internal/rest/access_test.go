@@ -235,6 +235,7 @@ var accesses = map[string]access{
 	"get-project-quota": {may: reader}, "list-project-ledger": {may: reader},
 	"get-project-usage":  {may: reader, query: "from=2026-01-01T00:00:00Z"},
 	"set-project-quota":  {may: member, body: `{"limits":{"deployments":8}}`},
+	"import-deployments": {may: member, body: `{"deployments":[]}`},
 	"create-project":     {may: member, body: `{"account":"{account}","name":"x","base_domain":"example.com"}`},
 	"update-project":     {may: member, body: `{"description":"x"}`},
 	"delete-project":     {may: member, allowed: 409},

@@ -21,6 +21,7 @@ type call struct {
 	route   string           // the operation's path, for metrics and log
 	request *control.Request // nil for callers without credential
 	secret  bool             // the answer must not be stored
+	plain   bool             // errors are plain text
 	conn    *http.ResponseController
 	atEnd   []func() // of the work on the request
 }

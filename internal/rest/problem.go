@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -112,7 +114,15 @@ func (s *Server) problem(ctx context.Context, err error) *answer {
 
 // refuse answers with the error outside of Huma.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	s.writeProblem(w, s.problem(r.Context(), err))
+	a := s.problem(r.Context(), err)
+	if callOf(r.Context()).plain {
+		maps.Copy(w.Header(), a.header)
+		w.Header().Set("Content-Type", "text/plain;charset=utf-8")
+		w.WriteHeader(a.Status)
+		io.WriteString(w, a.Detail) // the caller may be gone
+		return
+	}
+	s.writeProblem(w, a)
 }
 
 func (s *Server) writeProblem(w http.ResponseWriter, a *answer) {

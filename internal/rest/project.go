@@ -43,6 +43,9 @@ func (s *Server) registerProjects() {
 	ask := post(one+"/defaults", "get-project-defaults", tag, "Ask a project's control scripts for the default configuration and for keys")
 	ask.DefaultStatus = 200
 	add(s, ask, s.projectDefaults)
+	take := post(one+"/import", "import-deployments", tag, "Take over deployments of an Octopod installation")
+	take.DefaultStatus, take.MaxBodyBytes = 200, maxBody
+	add(s, take, s.projectImport)
 }
 
 func (s *Server) projectList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Project], error) {

@@ -119,6 +119,7 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 func (s *Server) routes(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
+	mux.Handle(octopodPath, s.octopodHandler())
 	mux.HandleFunc("GET /api/v1/openapi.json", s.serveOpenAPI)
 	mux.HandleFunc("GET /docs", s.serveDocs)
 	mux.HandleFunc("GET /docs/{file}", s.serveDocs)

@@ -31,6 +31,12 @@ func (tx *Tx) CreateAction(v *cloud.Action) error { return actions.insert(tx, v)
 // Action returns the entry.
 func (tx *Tx) Action(id cloud.ActionID) (*cloud.Action, error) { return actions.live(tx, id) }
 
+// ActionNumbered returns the entry of the project by its id's number.
+func (tx *Tx) ActionNumbered(project cloud.ProjectID, n int64) (*cloud.Action, error) {
+	first, last := cloud.ActionsNumbered(n)
+	return actions.get(tx, n, "id = (SELECT min(id) FROM actions WHERE project_id = ? AND id >= ? AND id <= ?)", project, first, last)
+}
+
 // UpdateAction writes the entry back; Conflict if it was changed since it was read.
 func (tx *Tx) UpdateAction(v *cloud.Action) error { return actions.update(tx, v) }
 

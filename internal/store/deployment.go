@@ -57,6 +57,27 @@ func searchText(v *cloud.Deployment) string {
 // CreateDeployment writes a new deployment.
 func (tx *Tx) CreateDeployment(v *cloud.Deployment) error { return deployments.insert(tx, v) }
 
+// ImportDeployment writes a deployment of another system and its log, which keep the
+// times that they have.
+func (tx *Tx) ImportDeployment(v *cloud.Deployment, log []cloud.Action) error {
+	created, updated := v.CreatedAt, v.UpdatedAt
+	if err := deployments.insert(tx, v); err != nil {
+		return err
+	}
+	if _, err := tx.exec("UPDATE deployments SET created_at = ?, updated_at = ? WHERE id = ?", created, updated, v.ID); err != nil {
+		return err
+	}
+	for i := range log {
+		if err := actions.insert(tx, &log[i]); err != nil {
+			return err
+		}
+		if _, err := tx.exec("UPDATE actions SET created_at = ?, updated_at = ? WHERE id = ?", log[i].StartedAt, log[i].FinishedAt, log[i].ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Deployment returns the deployment unless it is deleted.
 func (tx *Tx) Deployment(id cloud.DeploymentID) (*cloud.Deployment, error) {
 	return deployments.live(tx, id)

@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 	bin := program.Build(t)
 	data := filepath.Join(t.TempDir(), "data")
 	url, token := serve(t, bin, data)
+	octopod := octopodDatabase(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
@@ -35,6 +36,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("DATA", data)
 			e.Setenv("ATOLL_URL", url)
 			e.Setenv("ATOLL_TOKEN", token)
+			e.Setenv("OCTOPOD_DB", octopod)
 			return os.WriteFile(filepath.Join(e.WorkDir, "disk.img"), bootable(), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "waitfor": waitFor},
