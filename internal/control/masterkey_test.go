@@ -209,7 +209,7 @@ func TestKeyRotationWaitsForAllControllers(t *testing.T) {
 	}
 	for !rotate(t, b).Done() { // any controller does it
 	}
-	if got := sealed(t, db); len(got) != 1 || got[2] != 3 {
+	if got := sealed(t, db); len(got) != 1 || got[2] != 4 {
 		t.Errorf("versions that seal: %v, want 2 only", got)
 	}
 	for _, c := range []*Control{a, b} {

@@ -150,17 +150,16 @@ func tablesOf(t *testing.T, version int64) (tables []tableOf) {
 
 func scanStrings(t *testing.T, db *DB, query string) (out []string) {
 	t.Helper()
-	rows, err := db.read.QueryContext(t.Context(), query)
+	err := db.View(t.Context(), func(tx *Tx) error {
+		return tx.query(func(scan func(...any) error) error {
+			var s string
+			err := scan(&s)
+			out = append(out, s)
+			return err
+		}, query)
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, s)
 	}
 	return out
 }

@@ -15,11 +15,13 @@ import (
 // its first statement, and a statement whose answer nobody needs with the next one
 // or with the commit. A small read is one round trip, not three.
 type pgTx struct {
-	db   *DB
-	pool *sql.Conn
-	conn *pgx.Conn
-	next pgx.Batch // what goes with the next statement
-	sent bool      // something was: the server knows of the transaction
+	db    *DB
+	from  *sql.DB
+	pool  *sql.Conn // of from, and ours alone
+	conn  *pgx.Conn // the same
+	next  pgx.Batch // what goes with the next statement
+	sent  bool      // something was: the server may know of the transaction
+	begun bool      // the server does
 }
 
 const clockPG = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -27,20 +29,29 @@ const clockPG = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigin
 // beginPG takes a connection of the pool for a transaction, which the caller ends
 // by commit or rollback.
 func (db *DB) beginPG(ctx context.Context, pool *sql.DB, begin string) (*pgTx, error) {
-	c, err := pool.Conn(ctx)
+	t := &pgTx{db: db, from: pool}
+	t.next.Queue(begin).Exec(func(pgconn.CommandTag) error {
+		t.begun = true
+		return nil
+	})
+	return t, t.connect(ctx)
+}
+
+// connect takes a connection of the pool.
+func (t *pgTx) connect(ctx context.Context) error {
+	c, err := t.from.Conn(ctx)
 	if err != nil {
-		return nil, db.unavailable(err)
+		return t.db.unavailable(err)
 	}
-	t := &pgTx{db: db, pool: c}
 	err = c.Raw(func(driver any) error {
-		t.conn = driver.(*stdlib.Conn).Conn() // ours alone until c is closed
+		t.conn = driver.(*stdlib.Conn).Conn()
 		return nil
 	})
 	if err != nil {
-		return nil, db.unavailable(errors.Join(err, c.Close()))
+		return t.db.unavailable(errors.Join(err, c.Close()))
 	}
-	t.next.Queue(begin)
-	return t, nil
+	t.pool = c
+	return nil
 }
 
 // later has the statement sent with the next one.
@@ -59,16 +70,43 @@ func (t *pgTx) send(ctx context.Context, query string, args []any, read func(row
 	return n, t.flush(ctx)
 }
 
-// flush sends what waits.
-func (t *pgTx) flush(ctx context.Context) error {
+// flush sends what waits. A connection that died while it was idle, as all do when
+// the server is restarted, is found out only now: another one takes its place, as
+// long as nothing of the transaction can have been done.
+func (t *pgTx) flush(ctx context.Context) error { return t.flushOr(ctx, false) }
+
+func (t *pgTx) flushOr(ctx context.Context, commits bool) error {
 	b := t.next
 	t.next, t.sent = pgx.Batch{}, true
-	err := t.conn.SendBatch(ctx, &b).Close()
-	if err != nil && t.conn.IsClosed() {
-		return t.db.unavailable(err)
+	for range maxPool + 1 {
+		err := t.conn.SendBatch(ctx, &b).Close()
+		if err == nil || t.begun && !t.conn.IsClosed() || answered(err) {
+			return err
+		}
+		if t.begun || ctx.Err() != nil || commits && !pgconn.SafeToRetry(err) {
+			return t.db.unavailable(err)
+		}
+		t.conn.Close(ctx) //nolint:errcheck // of no use
+		t.pool.Close()    //nolint:errcheck // the pool drops a connection that is broken
+		if err := t.connect(ctx); err != nil {
+			return err
+		}
+		for i, q := range b.QueuedQueries { // anew: they hold what the connection had prepared
+			b.QueuedQueries[i] = &pgx.QueuedQuery{SQL: q.SQL, Arguments: q.Arguments, Fn: q.Fn}
+		}
 	}
-	return err
+	return t.db.unavailable(errDead)
 }
+
+// answered reports whether the error is the server's answer. What it says when it
+// ends the connection is none.
+func answered(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Severity != "FATAL"
+}
+
+// errDead says that no connection of the pool was any good.
+var errDead = errors.New("every connection was closed by the server")
 
 // noRows reads a statement that returns none.
 func noRows(pgx.Rows) error { return nil }
@@ -86,7 +124,7 @@ func (t *pgTx) commit(ctx context.Context) error {
 		tag = ct.String()
 		return nil
 	})
-	err := t.flush(ctx)
+	err := t.flushOr(ctx, true)
 	switch {
 	case err != nil:
 		t.rollback(ctx)
