@@ -89,7 +89,7 @@ func endAction(s *op.Scope, d *cloud.Deployment, cause *cloud.Error) error {
 		}
 		a.Reason = d.Reason
 	}
-	j, run, err := lastScript(s)
+	j, run, err := lastScript(s, cause != nil)
 	if err != nil {
 		return err
 	}

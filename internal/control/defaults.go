@@ -11,6 +11,7 @@ import (
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/internal/wire"
 )
 
 // Defaults are what a project's scripts say of the configuration: the values that
@@ -117,25 +118,36 @@ func (c *Control) answerOf(ctx context.Context, sr scriptRun) (string, error) {
 			return "", err
 		case res.ExitCode != 0:
 			return "", cloud.Errorf(cloud.Unavailable, "the control script %s of project %s answered with exit code %d: %s", sr.script, sr.project.Name, res.ExitCode, firstRunes(res.Stdout, 500))
-		case res.Truncated:
-			return "", cloud.Errorf(cloud.TooLarge, "the control script %s of project %s answered more than %d bytes", sr.script, sr.project.Name, cloud.MaxControlStdout)
 		}
-		return res.Stdout, nil
+		return res.Stdout, sr.tooLong(res)
 	})
+}
+
+func (sr *scriptRun) tooLong(res *wire.ControlResult) error {
+	if !res.Truncated {
+		return nil
+	}
+	return cloud.Errorf(cloud.TooLarge, "the control script %s of project %s answered more than %d bytes", sr.script, sr.project.Name, cloud.MaxControlStdout)
+}
+
+// defaults reads what a script for defaults answered.
+func (sr *scriptRun) defaults(text string) ([]cloud.KeyValue, error) {
+	list, err := cloud.ParseConfigCSV(text)
+	if err != nil {
+		return nil, cloud.Errorf(cloud.Unavailable, "the control script %s of project %s: %s", sr.script, sr.project.Name, cloud.UserMessage(err))
+	}
+	return list, nil
 }
 
 // defaultsOf are the defaults of a kind of configuration: those of the application
 // depend on the effective configuration of the deployment.
 func (c *Control) defaultsOf(ctx context.Context, p *cloud.Project, script cloud.ControlScript, config []cloud.KeyValue) ([]cloud.KeyValue, error) {
-	text, err := c.answerOf(ctx, scriptRun{project: p, script: script, config: config})
+	run := scriptRun{project: p, script: script, config: config}
+	text, err := c.answerOf(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	list, err := cloud.ParseConfigCSV(text)
-	if err != nil {
-		return nil, cloud.Errorf(cloud.Unavailable, "the control script %s of project %s: %s", script, p.Name, cloud.UserMessage(err))
-	}
-	return list, nil
+	return run.defaults(text)
 }
 
 // effective is what scripts are given for the overrides.

@@ -110,8 +110,14 @@ func scriptFailed(script cloud.ControlScript, p *cloud.Project, res *wire.Contro
 	return nil
 }
 
-// configStep has config_check judge the configuration of an update that waited: what
-// it says may have changed since.
+// recomputed is the effective configuration of an update that waited, as of its turn.
+type recomputed struct {
+	Application []cloud.KeyValue `json:"application"`
+	Deployment  []cloud.KeyValue `json:"deployment"`
+}
+
+// configStep computes the configuration of an update that waited once more, and has
+// config_check judge it: the defaults and what it says may have changed since.
 func (c *Control) configStep(s *op.Scope) error {
 	var in deployInput
 	if err := s.Input(&in); err != nil || !in.Waited {
@@ -122,8 +128,17 @@ func (c *Control) configStep(s *op.Scope) error {
 		return err
 	}
 	s.Progress(5, "checking the configuration again")
+	defaults, err := c.defaultsNow(s, p, cloud.ScriptDeploymentConfig, nil)
+	if err != nil {
+		return err
+	}
+	now := recomputed{Deployment: cloud.Merge(defaults, in.Deployment)}
+	if defaults, err = c.defaultsNow(s, p, cloud.ScriptAppConfig, now.Deployment); err != nil {
+		return err
+	}
+	now.Application = cloud.Merge(defaults, in.Application)
 	run := scriptOf(p, d, cloud.ScriptConfigCheck)
-	run.application, run.config = in.EffectiveApplication, in.EffectiveDeployment
+	run.application, run.config = now.Application, now.Deployment
 	run.timeout, run.queue = min(cloud.ConfigCheckTimeout, p.ScriptTimeout), cloud.QueueAsk
 	_, res, err := c.run(s, "", run, nil)
 	if err != nil {
@@ -132,11 +147,39 @@ func (c *Control) configStep(s *op.Scope) error {
 	if res.TimedOut {
 		return cloud.Errorf(cloud.Timeout, "config_check did not end within %s", run.timeout)
 	}
-	return configRefused(res.ExitCode, res.Stdout)
+	if err := configRefused(res.ExitCode, res.Stdout); err != nil {
+		return err
+	}
+	return s.Keep(now)
+}
+
+// defaultsNow asks a step's script for defaults, whatever it said before.
+func (c *Control) defaultsNow(s *op.Scope, p *cloud.Project, script cloud.ControlScript, config []cloud.KeyValue) ([]cloud.KeyValue, error) {
+	run := scriptRun{project: p, script: script, config: config, timeout: min(cloud.ConfigCheckTimeout, p.ScriptTimeout), queue: cloud.QueueAsk}
+	_, res, err := c.run(s, string(script), run, nil)
+	if err == nil {
+		err = scriptFailed(script, p, res)
+	}
+	if err == nil {
+		err = run.tooLong(res)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return run.defaults(res.Stdout)
 }
 
 // beginUpdate makes an update that waited the one that is under way.
 func (c *Control) beginUpdate(s *op.Scope) error {
+	var in deployInput
+	if err := s.Input(&in); err != nil || !in.Waited {
+		return err
+	}
+	var now recomputed
+	if err := s.Data(&now); err != nil {
+		return err
+	}
+	in.EffectiveApplication, in.EffectiveDeployment = now.Application, now.Deployment
 	d, p, err := deploymentOf(s)
 	if err != nil || d.OperationID == s.Op.ID {
 		return err
@@ -144,16 +187,12 @@ func (c *Control) beginUpdate(s *op.Scope) error {
 	if err := cloud.DeploymentTransitions.Check(cloud.KindDeployment, d.Name, d.State, cloud.DeploymentUpdatePending); err != nil {
 		return err
 	}
-	var in deployInput
-	if err := s.Input(&in); err != nil {
-		return err
-	}
-	now, err := s.Tx.Now()
+	at, err := s.Tx.Now()
 	if err != nil {
 		return err
 	}
 	from := *d
-	begin(d, s.Op, in, now)
+	begin(d, s.Op, in, at)
 	d.WaitingID = ""
 	if err := c.changed(s.Tx, p, &from, d); err != nil {
 		return err
@@ -161,6 +200,9 @@ func (c *Control) beginUpdate(s *op.Scope) error {
 	a, err := s.Tx.ActionOf(s.Op.ID)
 	if err == nil {
 		a.Outcome = cloud.ActionRunning
+		a.Application, a.Deployment, err = c.diff(p.ID, &from, d)
+	}
+	if err == nil {
 		err = s.Tx.UpdateAction(a)
 	}
 	if err != nil {
@@ -250,8 +292,9 @@ type lastRun struct {
 	timed  bool
 }
 
-// lastScript is the last job of the operation that ran a script, nil if none did.
-func lastScript(s *op.Scope) (*cloud.Job, *lastRun, error) {
+// lastScript is the last job of the operation that ran a script, nil if none did. Of
+// one that went well it is no check: those that were not good yet decided nothing.
+func lastScript(s *op.Scope, failed bool) (*cloud.Job, *lastRun, error) {
 	jobs, err := s.Tx.JobsOf(s.Op.ID)
 	if err != nil {
 		return nil, nil, err
@@ -270,7 +313,7 @@ func lastScript(s *op.Scope) (*cloud.Job, *lastRun, error) {
 		}
 		decides := args.Script != cloud.ScriptInfo
 		watches := args.Script == cloud.ScriptCheck || args.Script == cloud.ScriptArchiveCheck
-		if decides && (at == nil || !watches || r.failed) { // a good check says nothing about the script before it
+		if decides && (!watches || failed && (at == nil || r.failed)) { // a good check says nothing about the script before it
 			at, run = &jobs[i], r
 		}
 	}
@@ -279,7 +322,7 @@ func lastScript(s *op.Scope) (*cloud.Job, *lastRun, error) {
 
 // blame puts into the deployment why its operation ended badly.
 func blame(s *op.Scope, d *cloud.Deployment, cause *cloud.Error) error {
-	j, run, err := lastScript(s)
+	j, run, err := lastScript(s, true)
 	if err != nil {
 		return err
 	}
@@ -448,12 +491,22 @@ func (c *Control) retryDeployment(verb cloud.DeploymentVerb, pending cloud.Deplo
 			return err
 		}
 		from := *d
-		pend(d, pending, verb, s.Op.ID, now)
+		var in deployInput
+		if err := s.Input(&in); err != nil {
+			return err
+		}
+		if in.Waited { // it may never have begun, and is checked again before it does
+			d.WaitingID = s.Op.ID
+		} else {
+			pend(d, pending, verb, s.Op.ID, now)
+		}
 		if err := s.Tx.UpdateDeployment(d); err != nil {
 			return err
 		}
-		if err := c.changed(s.Tx, p, &from, d); err != nil {
-			return err
+		if !in.Waited {
+			if err := c.changed(s.Tx, p, &from, d); err != nil {
+				return err
+			}
 		}
 		name := last.ActorName
 		if u, err := s.Tx.User(cloud.UserID(s.Op.CreatedBy)); err == nil {

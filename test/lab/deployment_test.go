@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +240,74 @@ func TestDeploymentUpdatesWait(t *testing.T) {
 		t.Errorf("its configuration is %v", d.EffectiveDeployment)
 	}
 	l.Sound()
+}
+
+// What an update that waits makes of the deployment is computed when its turn comes,
+// and one that is refused then can be retried.
+func TestWaitingUpdateIsComputedAgain(t *testing.T) {
+	t.Parallel()
+	l := New(t, storetest.SQLite(t), 1, sim.Config{})
+	p := l.project("shop", time.Hour)
+	l.Done(l.deploy(p, "web"))
+	first, err := l.update(p, "web", "update.sleep=1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := l.update(p, "web", "update.sleep=0s", "app_config.stdout=color,red", "config_check.exit=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func(old, by string) {
+		t.Helper()
+		storetest.Exec(t, l.DB, "UPDATE operations SET input = replace(input, '"+old+"', '"+by+"') WHERE id = '"+string(second.ID)+"'")
+	}
+	const good, bad = `"sim.config_check.exit","value":"0"`, `"sim.config_check.exit","value":"1"`
+	replace(`"color","value":"red"`, `"color","value":"stale"`) // as if the default had been another one
+	replace(good, bad)
+	l.Done(first, nil)
+	if o := l.Ended(second.ID); o.State != cloud.OperationFailed {
+		t.Errorf("the update that config_check refuses when it begins is %s", o.State)
+	}
+	if d := l.deployment(p, "web"); d.State != cloud.DeploymentRunning || d.WaitingID != "" {
+		t.Errorf("afterwards it is %+v", d)
+	}
+
+	replace(bad, good)
+	l.Done(l.Control.RetryOperation(t.Context(), l.Admin, second.ID))
+	d := l.deployment(p, "web")
+	got := map[string]string{}
+	for _, v := range d.EffectiveApplication {
+		got[v.Key] = v.Value
+	}
+	if d.State != cloud.DeploymentRunning || d.WaitingID != "" || got["color"] != "red" || got["password"] != cloud.SecretMask {
+		t.Errorf("it is %s with %v", d.State, d.EffectiveApplication)
+	}
+	if a := l.actions(d)[0]; a.Outcome != cloud.ActionSucceeded || len(a.Application) != 1 || *a.Application[0].New != "red" {
+		t.Errorf("the log has %+v", a)
+	}
+	l.Sound()
+}
+
+// A check that was not good yet is no part of an action that went well.
+func TestActionAfterSlowStart(t *testing.T) {
+	t.Parallel()
+	l := New(t, storetest.SQLite(t), 1, sim.Config{})
+	p := l.project("shop", time.Hour)
+	create, err := l.deploy(p, "web", "check.exit=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Until("a check was not good", func() bool {
+		jobs, err := l.Control.OperationJobs(t.Context(), l.Admin, create.ID)
+		return err == nil && slices.ContainsFunc(jobs, func(j cloud.Job) bool {
+			return j.Queue == cloud.QueueCheck && j.State == cloud.JobSucceeded
+		})
+	})
+	storetest.Exec(t, l.DB, `UPDATE deployments SET effective_deployment = '[]'`)
+	l.Done(create, nil)
+	if a := l.actions(l.deployment(p, "web"))[0]; a.Script != "create" || a.ExitCode != 0 {
+		t.Errorf("the log has script %s with exit code %d, want create with 0", a.Script, a.ExitCode)
+	}
 }
 
 // An archive need not wait for a create that is stuck.
