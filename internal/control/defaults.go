@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -164,7 +165,8 @@ func (c *Control) effective(ctx context.Context, p *cloud.Project, application, 
 }
 
 // ProjectDefaults returns the defaults and key hints of a project, those of the
-// application for a deployment with the overrides.
+// application for a deployment with the overrides: those only who may make such a
+// deployment can try, since scripts act on them with the project's secrets.
 func (c *Control) ProjectDefaults(ctx context.Context, r *Request, ref ProjectRef, deployment cloud.Overrides) (*Defaults, error) {
 	var p *cloud.Project
 	err := c.view(ctx, func(tx *store.Tx) (err error) {
@@ -185,6 +187,11 @@ func (c *Control) ProjectDefaults(ctx context.Context, r *Request, ref ProjectRe
 		return nil, err
 	}
 	dep := cloud.Merge(d.Deployment, deployment)
+	if !slices.Equal(dep, cloud.Merge(d.Deployment, nil)) {
+		if err := r.allow(authz.Create, target{kind: cloud.KindDeployment, name: "with these overrides", account: p.AccountID, project: p.ID}); err != nil {
+			return nil, err
+		}
+	}
 	if d.Application, err = c.defaultsOf(ctx, p, cloud.ScriptAppConfig, dep); err != nil {
 		return nil, err
 	}
