@@ -54,7 +54,8 @@ func (c *Control) warnExpiring(ctx context.Context) error {
 	})
 }
 
-// archiveExpired archives deployments whose time is over and that were announced.
+// archiveExpired archives deployments whose time is over and that were announced. What
+// is under way ends before: an update gives a new time to live.
 func (c *Control) archiveExpired(ctx context.Context) error {
 	var list []cloud.Deployment
 	err := c.view(ctx, func(tx *store.Tx) error {
@@ -65,7 +66,7 @@ func (c *Control) archiveExpired(ctx context.Context) error {
 		return err
 	})
 	for i := range list {
-		if d := &list[i]; d.WarnedAt != 0 && d.State != cloud.DeploymentDeletePending {
+		if d := &list[i]; d.WarnedAt != 0 && !d.State.Transitional() {
 			_, _, e := c.ArchiveDeployment(ctx, System("time to live"), DeploymentRef{Deployment: string(d.ID)})
 			err = errors.Join(err, passed(e))
 		}
@@ -76,38 +77,22 @@ func (c *Control) archiveExpired(ctx context.Context) error {
 // cleanArchived cleans up deployments that were archived longer ago than their
 // project keeps them. One whose cleanup failed waits for somebody.
 func (c *Control) cleanArchived(ctx context.Context) error {
-	projects := map[cloud.ProjectID]*cloud.Project{}
 	var at cloud.Time
 	var after cloud.DeploymentID
 	for {
-		var list, old []cloud.Deployment
+		var list []cloud.Deployment
 		err := c.view(ctx, func(tx *store.Tx) error {
 			now, err := tx.Now()
-			if err != nil {
-				return err
+			if err == nil {
+				list, err = tx.ArchivedDeployments(now, at, after, upkeepBatch)
 			}
-			if list, err = tx.ArchivedDeployments(at, after, upkeepBatch); err != nil {
-				return err
-			}
-			for _, d := range list {
-				p := projects[d.ProjectID]
-				if p == nil {
-					if p, err = tx.Project(d.ProjectID); err != nil {
-						return err
-					}
-					projects[p.ID] = p
-				}
-				if p.ArchiveRetention != 0 && now.Sub(d.ArchivedAt) > p.ArchiveRetention && d.Reason == "" {
-					old = append(old, d)
-				}
-			}
-			return nil
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		for i := range old {
-			_, _, e := c.CleanupDeployment(ctx, System("archive retention"), DeploymentRef{Deployment: string(old[i].ID)}, false)
+		for i := range list {
+			_, _, e := c.CleanupDeployment(ctx, System("archive retention"), DeploymentRef{Deployment: string(list[i].ID)}, false)
 			if e := passed(e); e != nil {
 				return e
 			}

@@ -101,10 +101,13 @@ func (tx *Tx) DeploymentsToCheck(now cloud.Time, limit int) ([]cloud.Deployment,
 	return deployments.all(tx, "deleted_at = 0 AND state IN ('Running', 'Failure') AND check_at <= ? ORDER BY check_at, id LIMIT ?", now, limit)
 }
 
-// ArchivedDeployments returns deployments that were archived, the oldest first, after
-// the given one.
-func (tx *Tx) ArchivedDeployments(at cloud.Time, after cloud.DeploymentID, limit int) ([]cloud.Deployment, error) {
-	return deployments.all(tx, "deleted_at = 0 AND state = 'Archived' AND (archived_at, id) > (?, ?) ORDER BY archived_at, id LIMIT ?", at, after, limit)
+// ArchivedDeployments returns deployments that were archived longer ago than their
+// project keeps them, the oldest first, after the given one. Those whose cleanup
+// failed are none of them.
+func (tx *Tx) ArchivedDeployments(now, at cloud.Time, after cloud.DeploymentID, limit int) ([]cloud.Deployment, error) {
+	return deployments.all(tx, `deleted_at = 0 AND state = 'Archived' AND reason = '' AND (archived_at, id) > (?, ?) AND EXISTS (
+		SELECT 1 FROM projects p WHERE p.id = project_id AND p.archive_retention > 0 AND archived_at < ? - p.archive_retention / 1000)
+		ORDER BY archived_at, id LIMIT ?`, at, after, now, limit) // a retention is in nanoseconds
 }
 
 // ExpiringDeployments returns deployments that are not archived and whose time to
