@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
@@ -44,7 +45,10 @@ func (c *Control) end(ctx context.Context, r *Request, ref DeploymentRef, verb c
 		}
 		before := *d
 		o = deploymentOperation(verb, d)
-		in := deployInput{From: d.State, Force: force}
+		in := deployInput{Force: force}
+		if in.From, err = endingFrom(ch.Tx, d); err != nil {
+			return err
+		}
 		if d.WaitingID != "" {
 			if _, err := ch.supersede(d.WaitingID); err != nil {
 				return err
@@ -66,6 +70,20 @@ func (c *Control) end(ctx context.Context, r *Request, ref DeploymentRef, verb c
 		return err
 	})
 	return masked(d), shown(o), err
+}
+
+// endingFrom is the state that the deployment has if its end does not come about: that
+// of before, if one end takes the place of another.
+func endingFrom(tx *store.Tx, d *cloud.Deployment) (cloud.DeploymentState, error) {
+	if d.State != cloud.DeploymentDeletePending {
+		return d.State, nil
+	}
+	o, err := tx.Operation(d.OperationID)
+	var in deployInput
+	if err == nil {
+		err = json.Unmarshal(o.Input, &in)
+	}
+	return in.From, err
 }
 
 // endable refuses what the state does not allow, with the way out.
@@ -106,6 +124,9 @@ func (c *Control) RestoreDeployment(ctx context.Context, r *Request, ref Deploym
 		}
 		d.EffectiveApplication, d.EffectiveDeployment = next.EffectiveApplication, next.EffectiveDeployment
 		pend(d, cloud.DeploymentCreatePending, cloud.VerbRestore, o.ID, now)
+		if d.TTL != 0 {
+			d.ExpiresAt, d.WarnedAt = now.Add(d.TTL), 0 // also of one that fails
+		}
 		if err := ch.countDeployment(d, true, o.ID); err != nil {
 			return err
 		}

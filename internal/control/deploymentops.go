@@ -425,6 +425,9 @@ func (c *Control) endedDeployment(verb cloud.DeploymentVerb) func(*op.Scope, *cl
 			d.State, d.ArchivedAt, d.ExpiresAt = cloud.DeploymentArchived, now, 0
 		case cause == nil:
 			d.State, d.DeletedAt = cloud.DeploymentArchived, now
+			if err := s.Tx.KeepNoLast(healthKey(d.ID)); err != nil {
+				return err
+			}
 		default:
 			if err := blame(s, d, cause); err != nil {
 				return err

@@ -40,8 +40,11 @@ func (tx *Tx) ProjectNamed(account cloud.AccountID, name string) (*cloud.Project
 }
 
 // LockProject makes other transactions that lock it wait for this one, so that
-// nothing is made in a project while it is deleted.
+// nothing is made in a project while it is deleted. NotFound if it is gone meanwhile.
 func (tx *Tx) LockProject(id cloud.ProjectID) error {
-	_, err := tx.exec("UPDATE projects SET version = version WHERE id = ?", id)
+	n, err := tx.exec("UPDATE projects SET version = version WHERE id = ? AND deleted_at = 0", id)
+	if err == nil && n == 0 {
+		err = cloud.Errorf(cloud.NotFound, "there is no %s %s", cloud.KindProject, id)
+	}
 	return err
 }

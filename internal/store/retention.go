@@ -157,6 +157,13 @@ func (tx *Tx) EndedByKey(key string, after cloud.JobID, limit int) ([]EndedJob, 
 	return tx.endedJobs("retention = 'last' AND finished_at > 0 AND (key, id) > (?, ?) ORDER BY key, id LIMIT ?", key, after, limit)
 }
 
+// KeepNoLast has the last job of a key be kept no longer than others: there will be
+// no newer one.
+func (tx *Tx) KeepNoLast(key string) error {
+	_, err := tx.exec("UPDATE jobs SET retention = 'days' WHERE key = ? AND retention = 'last'", key)
+	return err
+}
+
 // JobsWithOutput returns jobs with stored output that ended before the time.
 func (tx *Tx) JobsWithOutput(before cloud.Time, limit int) ([]EndedJob, error) {
 	return tx.endedJobs("segments > 0 AND finished_at > 0 AND finished_at < ? ORDER BY finished_at, id LIMIT ?", before, limit)
