@@ -182,6 +182,7 @@ func (c *Control) ProjectDefaults(ctx context.Context, r *Request, ref ProjectRe
 	if err := deployment.Validate("deployment"); err != nil {
 		return nil, err
 	}
+	c.seal(p.ID, deployment, nil)
 	var d Defaults
 	if d.Deployment, err = c.defaultsOf(ctx, p, cloud.ScriptDeploymentConfig, nil); err != nil {
 		return nil, err

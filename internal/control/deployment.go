@@ -165,6 +165,8 @@ func (c *Control) CreateDeployment(ctx context.Context, r *Request, in NewDeploy
 		return err
 	})
 	if err == nil {
+		c.seal(p.ID, d.Application, nil)
+		c.seal(p.ID, d.Deployment, nil)
 		err = c.gate(ctx, p, d)
 	}
 	if err != nil {
@@ -214,10 +216,8 @@ func (c *Control) mayCreate(tx *store.Tx, r *Request, ref ProjectRef, d *cloud.D
 }
 
 // gate computes what the deployment's scripts would be given and has the project's
-// config_check judge it. Secrets of d are sealed from then on.
+// config_check judge it. Secrets of d are sealed.
 func (c *Control) gate(ctx context.Context, p *cloud.Project, d *cloud.Deployment) (err error) {
-	c.seal(p, d.Application)
-	c.seal(p, d.Deployment)
 	if d.EffectiveApplication, d.EffectiveDeployment, err = c.effective(ctx, p, d.Application, d.Deployment); err != nil {
 		return err
 	}
@@ -241,15 +241,13 @@ func configRefused(exit int, text string) error {
 	return cloud.Errorf(cloud.Invalid, "%s", text)
 }
 
-// seal seals the values of secret overrides that are not sealed yet: those whose
-// value cannot be opened are what somebody wrote.
-func (c *Control) seal(p *cloud.Project, list cloud.Overrides) {
+// seal seals the values of secret overrides but those that are kept from old. What
+// somebody wrote is plain text even if it looks sealed: people see sealed values of
+// others in jobs, and must not have them opened.
+func (c *Control) seal(p cloud.ProjectID, list, old cloud.Overrides) {
 	for i := range list {
-		if !list[i].Secret {
-			continue
-		}
-		if _, err := c.inst.values.Open(list[i].Value, secretPlace(p.ID)); err != nil {
-			list[i].Value = c.inst.values.Seal(list[i].Value, secretPlace(p.ID))
+		if list[i].Secret && !slices.Contains(old, list[i]) {
+			list[i].Value = c.inst.values.Seal(list[i].Value, secretPlace(p))
 		}
 	}
 }
@@ -500,6 +498,8 @@ func (c *Control) planUpdate(ctx context.Context, r *Request, ref DeploymentRef,
 	if after.Deployment, err = in.Deployment.apply("deployment", base.Deployment); err != nil {
 		return nil, nil, err
 	}
+	c.seal(p.ID, after.Application, base.Application)
+	c.seal(p.ID, after.Deployment, base.Deployment)
 	return &after, base, c.gate(ctx, p, &after)
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -179,5 +180,21 @@ func TestDeploymentSecrets(t *testing.T) {
 	}
 	if a := l.actions(l.deployment(p, "web")); len(a) != 1 || *a[0].Application[1].New != cloud.SecretMask {
 		t.Errorf("the log has %+v", a)
+	}
+	// What a job shows sealed is no way to what it hides.
+	var run wire.ControlRun
+	if err := json.Unmarshal(jobs[0].Args, &run); err != nil || len(run.Env) != 1 {
+		t.Fatalf("the job has %s, %v", jobs[0].Args, err)
+	}
+	sealed := run.Env[0].Value
+	_, again, err := l.Control.UpdateDeployment(t.Context(), l.Admin, l.at(p, "web"), control.DeploymentChange{
+		Deployment: control.ConfigChange{Set: cloud.Overrides{{Key: "stolen", Value: sealed, Secret: true}}},
+	})
+	l.Done(again, err)
+	if jobs, err = l.Control.OperationJobs(t.Context(), l.Admin, again.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(jobs[0].Args, &run); err != nil || len(run.Deployment) != 1 || run.Deployment[0].Value == sealed {
+		t.Errorf("a secret of the project is opened for a deployment: %s, %v", jobs[0].Args, err)
 	}
 }
