@@ -14,7 +14,7 @@ func TestRedactor(t *testing.T) {
 		"x=a \"b\"/c, a \\\"b\\\"/c\n": "x=***, ***\n",
 		"a+%22b%22%2Fc aHVzaA==\n":     "*** ***\n",
 		"-----BEGIN\nline one\nab\n":   "***\n***\nab\n",
-		`c\u003ed\"e c>d\"e` + "\n":      "*** ***\n",
+		`c\u003ed\"e c>d\"e` + "\n":    "*** ***\n",
 		"no end hus":                   "no end hus",
 		"no end hush":                  "no end ***",
 	} {

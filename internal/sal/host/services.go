@@ -63,7 +63,7 @@ const (
 	recordFile = "record.json"
 	logFile    = "log"
 	oldLog     = "log.1"
-	maxLog     = 8 << 20 // of each of the two files
+	maxLog     = 8 << 20     // of each of the two files
 	logEvery   = time.Second // in which a service may write as much as the disk takes
 
 	// A service that ends sooner than settled after its start is restarted ever later.
