@@ -43,6 +43,9 @@ type flight struct {
 // unusedFor is how long an archive that nobody used is kept.
 const unusedFor = 30 * 24 * time.Hour
 
+// downloadTimeout ends a download that would go on for ever when nobody waits for it.
+const downloadTimeout = 30 * time.Minute
+
 // once runs work under a name, unless it runs already, and waits for its end or
 // that of ctx. Work goes on when who began it does not wait any more.
 func (a *Agent) once(ctx context.Context, name, what string, work func(ctx context.Context) error) error {
@@ -134,16 +137,20 @@ func (a *Agent) verifyBundle(ref wire.BundleRef) error {
 // unpacked returns the folder of an archive of the installation, which is fetched
 // and unpacked if it is not there yet.
 func (a *Agent) unpacked(ctx context.Context, sum string) (string, error) {
-	return a.archive(ctx, sum, sum, func(ctx context.Context) (io.ReadCloser, error) { return a.get(ctx, wire.PathBundle+sum) })
+	return a.archive(ctx, "", sum, func(ctx context.Context) (io.ReadCloser, error) { return a.get(ctx, wire.PathBundle+sum) })
 }
 
-// archive returns the folder of an archive that is known by a name; with a checksum,
-// what is fetched must have it.
-func (a *Agent) archive(ctx context.Context, name, sum string, fetch func(context.Context) (io.ReadCloser, error)) (string, error) {
-	dir := filepath.Join(a.bundles.dir, name)
+// archive returns the folder of the archive with the checksum. Those who want it from
+// the same place wait for one download: another project's place may be slow, or lie.
+func (a *Agent) archive(ctx context.Context, from, sum string, fetch func(context.Context) (io.ReadCloser, error)) (string, error) {
+	dir := filepath.Join(a.bundles.dir, sum)
 	now := time.Now()
 	if os.Chtimes(dir, now, now) != nil {
-		err := a.once(ctx, name, "the archive's download", func(ctx context.Context) error { return a.bundles.fetch(ctx, dir, sum, fetch) })
+		err := a.once(ctx, sum+" "+from, "the archive's download", func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
+			defer cancel()
+			return a.bundles.fetch(ctx, dir, sum, fetch)
+		})
 		if err != nil {
 			return "", err
 		}
@@ -164,7 +171,7 @@ func (a *Agent) fetchArchive(ctx context.Context, from, sum string) (string, err
 	}
 	open := func(ctx context.Context) (io.ReadCloser, error) { return download(ctx, from) }
 	if sum != "" {
-		return a.archive(ctx, sum, sum, open)
+		return a.archive(ctx, from, sum, open)
 	}
 	body, err := open(ctx)
 	if err != nil {
@@ -189,7 +196,7 @@ func (a *Agent) fetchArchive(ctx context.Context, from, sum string) (string, err
 		return "", cloud.Errorf(cloud.TooLarge, "the archive at %s has more than %d MiB", from, cloud.MaxBundle>>20)
 	}
 	sum = hex.EncodeToString(h.Sum(nil))
-	return a.archive(ctx, sum, sum, func(context.Context) (io.ReadCloser, error) { return os.Open(f.Name()) })
+	return a.archive(ctx, f.Name(), sum, func(context.Context) (io.ReadCloser, error) { return os.Open(f.Name()) })
 }
 
 // download opens what is at a URL.
@@ -246,7 +253,7 @@ func (c *bundleCache) fetch(ctx context.Context, dir, sum string, fetch func(con
 		return err
 	case drainErr != nil:
 		return cloud.Wrap(cloud.Unavailable, drainErr, "the archive was cut off")
-	case sum != "" && got != sum:
+	case got != sum:
 		return cloud.Errorf(cloud.Denied, "the archive has the checksum %s, not %s", got, sum)
 	}
 	if err := os.Chmod(next, 0o755); err != nil {
@@ -255,7 +262,11 @@ func (c *bundleCache) fetch(ctx context.Context, dir, sum string, fetch func(con
 	if err := syncTree(next); err != nil {
 		return cloud.Wrap(cloud.Unavailable, err, "the archive cannot be written")
 	}
-	return os.Rename(next, dir)
+	err = os.Rename(next, dir)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
+		return nil // the same archive came from another place meanwhile
+	}
+	return err
 }
 
 // syncTree has all of a file system written: a folder may hold thousands of files.

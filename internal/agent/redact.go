@@ -25,6 +25,7 @@ type redactor struct {
 	to       io.Writer
 	replacer *strings.Replacer // nil if there is nothing to replace
 	secrets  []string          // the longest first
+	begins   [256]bool         // the first bytes of secrets
 	held     []byte
 }
 
@@ -32,9 +33,7 @@ func newRedactor(to io.Writer, values []string) *redactor {
 	r := &redactor{to: to}
 	for _, v := range values {
 		forms := []string{v, url.QueryEscape(v), url.PathEscape(v), base64.StdEncoding.EncodeToString([]byte(v))}
-		if b, err := json.Marshal(v); err == nil {
-			forms = append(forms, string(b[1:len(b)-1]))
-		}
+		forms = append(forms, jsonForms(v)...)
 		for _, form := range forms {
 			for line := range strings.Lines(form) {
 				if line = strings.TrimRight(line, "\r\n"); len(line) >= cloud.MinRedacted {
@@ -50,9 +49,23 @@ func newRedactor(to io.Writer, values []string) *redactor {
 	pairs := make([]string, 0, 2*len(r.secrets))
 	for _, s := range r.secrets {
 		pairs = append(pairs, s, redacted)
+		r.begins[s[0]] = true
 	}
 	r.replacer = strings.NewReplacer(pairs...)
 	return r
+}
+
+// jsonForms are a text as encoders of JSON write it: some escape <, > and & too.
+func jsonForms(v string) (forms []string) {
+	for _, html := range []bool{true, false} {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(html)
+		if e.Encode(v) == nil {
+			forms = append(forms, b.String()[1:b.Len()-2])
+		}
+	}
+	return forms
 }
 
 // Write implements io.Writer.
@@ -68,19 +81,24 @@ func (r *redactor) Write(p []byte) (int, error) {
 	return len(p), r.pass(cut)
 }
 
-// safe moves a cut to where it goes through no secret.
-func (r *redactor) safe(cut int) int {
-	for moved := true; moved && cut > 0; {
-		moved = false
-		for _, s := range r.secrets {
-			from := max(0, cut-len(s)+1)
-			to := min(len(r.held), cut+len(s)-1)
-			if i := bytes.Index(r.held[from:to], []byte(s)); i >= 0 {
-				cut, moved = from+i, true
-			}
+// safe returns the first place from at on where a cut goes through nothing that is
+// replaced. It looks from the left, as the replacer does, so that it always gets
+// there: in aaaa every place is within a secret aa, but not within one replaced.
+func (r *redactor) safe(at int) int {
+	i := 0
+	for i < at {
+		if !r.begins[r.held[i]] {
+			i++
+			continue
 		}
+		found := slices.IndexFunc(r.secrets, func(s string) bool { return bytes.HasPrefix(r.held[i:], []byte(s)) })
+		if found < 0 {
+			i++
+			continue
+		}
+		i += len(r.secrets[found])
 	}
-	return max(cut, 0)
+	return i
 }
 
 // pass passes on the first n bytes that are held.

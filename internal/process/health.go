@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,36 +66,52 @@ func (r route) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, cloud.Errorf(cloud.Unavailable, "nothing listens on its port %d (the variable PORT)", r.port)
 	}
-	if users := listeners(r.port); len(users) != 1 || users[0] != r.user {
+	if user, ok := listener(r.port); !ok || user != r.user {
 		conn.Close()
 		return nil, cloud.Errorf(cloud.Unavailable, "another program of the runner listens on its port %d", r.port)
 	}
 	return conn, nil
 }
 
-// listeners returns the user ids of those who listen on a port.
-func listeners(port int) (users []int) {
-	const listening = "0A"
+// loopbacks are the addresses at which a listener gets what is sent to 127.0.0.1, as
+// /proc/net shows them: of several listeners the kernel takes the most exact one.
+var loopbacks = []string{"0100007F", "0000000000000000FFFF00000100007F", "00000000", "00000000000000000000000000000000"}
+
+// listener returns the user id of who listens on a port of 127.0.0.1. Others may
+// listen on the same port of other addresses: that does not concern the deployment.
+func listener(port int) (user int, ok bool) {
+	best := len(loopbacks)
 	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(file)
 		if err != nil {
 			continue // a host without IPv6
 		}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			fields := strings.Fields(lines.Text())
-			if len(fields) < 8 || fields[3] != listening || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
-				continue
-			}
-			user, err := strconv.Atoi(fields[7])
-			if err != nil {
-				continue
-			}
-			if len(users) == 0 || users[len(users)-1] != user {
-				users = append(users, user)
-			}
+		if rank, who := listenerIn(f, port); rank < best {
+			best, user = rank, who
 		}
 		f.Close()
 	}
-	return users
+	return user, best < len(loopbacks)
+}
+
+// listenerIn returns the best listener of one table and its place in loopbacks.
+func listenerIn(table io.Reader, port int) (best, user int) {
+	const listening = "0A"
+	best = len(loopbacks)
+	suffix := fmt.Sprintf(":%04X", port)
+	for lines := bufio.NewScanner(table); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 8 || fields[3] != listening {
+			continue
+		}
+		address, ok := strings.CutSuffix(fields[1], suffix)
+		rank := slices.Index(loopbacks, address)
+		if !ok || rank < 0 || rank >= best {
+			continue
+		}
+		if id, err := strconv.Atoi(fields[7]); err == nil {
+			best, user = rank, id
+		}
+	}
+	return best, user
 }

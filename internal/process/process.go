@@ -45,7 +45,8 @@ type Bundle struct {
 	cfg   Config
 	proxy *proxy
 
-	mu sync.Mutex // held while ports and names are given
+	mu      sync.Mutex // held while ports and names are given
+	routing sync.Mutex // held while the proxy is told the routes: what is older must not come later
 }
 
 // note is what a service is to this bundle.
@@ -71,6 +72,8 @@ func (b *Bundle) Close() { b.proxy.close() }
 
 // route tells the proxy which deployments there are.
 func (b *Bundle) route() error {
+	b.routing.Lock()
+	defer b.routing.Unlock()
 	routes := map[string]route{}
 	for _, st := range b.cfg.Services.List() {
 		if n, ok := noteOf(st); ok {
@@ -336,6 +339,9 @@ func (s *script) port() (int, error) {
 func (s *script) tellLog() {
 	const bytes = 2 << 10
 	log, err := s.cfg.Services.Log(s.id(), bytes)
+	if len(log) >= bytes {
+		_, log, _ = strings.Cut(log, "\n") // what is left of a line may be left of a secret
+	}
 	if err == nil && strings.TrimSpace(log) != "" {
 		s.say("the end of its log:\n%s", strings.TrimSpace(log))
 	}

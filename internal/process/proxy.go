@@ -13,8 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"atoll/internal/cloud"
 )
+
+// maxConnections bounds what the visitors of deployments take of the agent's files.
+const maxConnections = 4096
 
 // proxy leads the names of deployments to their ports.
 type proxy struct {
@@ -107,6 +112,7 @@ func (p *proxy) listen() error {
 	if err != nil {
 		return cloud.Wrap(cloud.Unavailable, err, "the runner cannot listen on %s, where its deployments are reached; see --deployments-listen of atoll agent", p.address)
 	}
+	ln = netutil.LimitListener(ln, maxConnections)
 	s := &http.Server{Handler: p, ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: p.handler.ErrorLog}
 	p.server = s
 	p.wg.Go(func() {

@@ -5,10 +5,14 @@
 package secrets_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
@@ -23,6 +27,8 @@ import (
 	"testing"
 	"time"
 
+	"atoll/internal/cloud"
+	"atoll/internal/octopod"
 	"atoll/test/program"
 )
 
@@ -212,6 +218,103 @@ func (p *product) scripts() {
 	p.call("POST", "/api/v1/runs", object{"script": "holds", "args": object{"password": argument}, "all": true})
 }
 
+// deployments deploys with a project's secret and secret values, in control scripts
+// that tell all they know, as those of a user who looks for a mistake do.
+func (p *product) deployments() {
+	const token, before, after = "project-token-quartz-1", "override-value-quartz-2", "override-value-quartz-3"
+	p.secret("a project's secret", token)
+	p.secret("a secret value of a deployment", before)
+	p.secret("a new secret value of a deployment", after)
+	nodes := p.call("GET", "/api/v1/nodes", nil)["items"].([]any)
+	for _, n := range nodes {
+		if n := n.(object); n["simulated"] == false {
+			p.call("PATCH", "/api/v1/nodes/"+n["id"].(string), object{"labels": object{"real": "yes"}})
+		}
+	}
+	p.call("POST", "/api/v1/projects", object{
+		"account": "default", "name": "shop", "base_domain": "localhost", "labels": object{"real": "yes"}, "secrets": object{"API_TOKEN": token},
+	})
+	p.call("POST", "/api/v1/bundles:upload?account=default&project=shop&use=true", tellingScripts(p.t))
+	secret := func(value string) object {
+		return object{"key": "db.password", "value": value, "secret": true}
+	}
+	p.call("POST", "/api/v1/deployments", object{
+		"account": "default", "project": "shop", "name": "leaky", "application": []object{secret(before)}, "deployment": []object{secret(before)},
+	})
+	p.call("PATCH", "/api/v1/deployments/leaky?account=default&project=shop", object{
+		"application": object{"set": []object{secret(after)}}, "deployment": object{"set": []object{secret(after)}},
+	})
+}
+
+// tellingScripts packs control scripts that print their arguments, environment and
+// secrets, long enough for their command lines to be seen.
+func tellingScripts(t *testing.T) []byte {
+	t.Helper()
+	const quiet, telling = "#!/bin/sh\n", "#!/bin/sh\necho \"$0 $*\"\nenv\ncat $ATOLL_SECRETS_FILE\nsleep 0.31\n"
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for _, script := range cloud.ControlScripts {
+		text := quiet
+		if script == cloud.ScriptCreate || script == cloud.ScriptUpdate || script == cloud.ScriptCheck {
+			text = telling
+		}
+		err := w.WriteHeader(&tar.Header{Name: script.Files()[0], Mode: 0o755, Size: int64(len(text))})
+		if _, writeErr := w.Write([]byte(text)); err != nil || writeErr != nil {
+			t.Fatal(err, writeErr)
+		}
+	}
+	if err := errors.Join(w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// octopod reads what Octopod's API shows of the deployment.
+func (p *product) octopod() map[string][]byte {
+	p.t.Helper()
+	all := map[string][]byte{}
+	read := func(path string) []byte {
+		path = "/octopod/shop/api/v1/" + path
+		status, text, _ := p.try("GET", path, nil)
+		if status != http.StatusOK {
+			p.t.Errorf("GET %s = %d %s", path, status, text)
+		}
+		all[path] = text
+		return text
+	}
+	read("deployments")
+	read("deployments/leaky/full_info")
+	var info []octopod.Info
+	p.ok(json.Unmarshal(read("deployments/leaky/info"), &info))
+	if len(info) != 1 || len(info[0].Logs) < 2 {
+		p.t.Fatalf("the deployment has no log: %+v", info)
+	}
+	for _, l := range info[0].Logs {
+		if text := read(fmt.Sprint("log/", l.ActionID)); !bytes.Contains(text, []byte("API_TOKEN=***")) {
+			p.t.Errorf("the script did not tell what it knows: %s", text)
+		}
+	}
+	return all
+}
+
+// agentFiles looks at what the agent leaves on the disk: jobs, their output, bundles.
+func (p *product) agentFiles() {
+	p.t.Helper()
+	n := 0
+	p.ok(filepath.WalkDir(filepath.Join(p.data, "agent"), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || strings.HasSuffix(path, ".pem") {
+			return err
+		}
+		n++
+		p.look(path, p.read(path))
+		return nil
+	}))
+	if n == 0 {
+		p.t.Error("the agent has no files where this test looks")
+	}
+}
+
 // keys notes the keys in files, and that nobody else may read those.
 func (p *product) keys() {
 	for what, pattern := range map[string]string{
@@ -349,6 +452,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	p.people()
 	p.machines()
 	p.scripts()
+	p.deployments()
 	p.keys() // the agent has joined by now
 	stop()
 
@@ -356,12 +460,15 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	if len(answers) < 60 || !bytes.Contains(answers["/api/v1/events"], []byte("image.create.failed")) {
 		t.Fatalf("%d answers of the API, without the events of what was done", len(answers))
 	}
+	maps.Copy(answers, p.octopod())
 	for path, text := range answers {
 		p.look("the answer to GET "+path, text)
 	}
 	seen := slices.Collect(maps.Keys(p.seen))
-	if !slices.ContainsFunc(seen, func(s string) bool { return strings.Contains(s, "sleep 0.1") }) {
-		t.Errorf("the script was not seen among the processes %q", seen)
+	for _, part := range []string{"sleep 0.1 ", "sleep 0.31", "db.password"} {
+		if !slices.ContainsFunc(seen, func(s string) bool { return strings.Contains(s, part) }) {
+			t.Errorf("%s was not seen among the processes %q", part, seen)
+		}
 	}
 	p.secret("an argument of a script", p.argument) // operators see it in the job that they made
 	for _, line := range seen {
@@ -388,4 +495,5 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			}
 		}
 	}
+	p.agentFiles()
 }

@@ -103,12 +103,13 @@ func (v *service) spawn(r *run, st *start) error {
 // still runs.
 func (v *service) adopt() bool {
 	g := &group{tree: v.owner.tree, name: v.id, limits: v.rec.Spec.Limits, adopt: true}
-	pids, err := processesIn(g.tracker())
-	if err != nil || !slices.Contains(pids, v.rec.PID) {
-		return false
-	}
 	pidfd, err := unix.PidfdOpen(v.rec.PID, 0)
 	if err != nil {
+		return false
+	}
+	// In this order: a number that was used again belongs to somebody else.
+	if pids, err := processesIn(g.tracker()); err != nil || !slices.Contains(pids, v.rec.PID) {
+		unix.Close(pidfd)
 		return false
 	}
 	who, err := v.owner.p.account(v.rec.Spec.RunAs)

@@ -63,8 +63,8 @@ const (
 	recordFile = "record.json"
 	logFile    = "log"
 	oldLog     = "log.1"
-	maxLog     = 8 << 20 // of each of the two files
-	logEvery   = 10 * time.Second
+	maxLog     = 8 << 20     // of each of the two files
+	logEvery   = time.Second // in which a service may write as much as the disk takes
 
 	// A service that ends sooner than settled after its start is restarted ever later.
 	settled     = time.Minute
@@ -326,18 +326,22 @@ func (v *service) cutLog(limit int64) error {
 		}
 		return err
 	}
+	// Whatever comes of the copy, the log is cut: on a full disk that is what helps.
+	err = keepEnd(path, filepath.Join(v.folder(), oldLog), st.Size(), limit)
+	return errors.Join(err, os.Truncate(path, 0))
+}
+
+// keepEnd copies the last bytes of a file of the size.
+func keepEnd(path, copied string, size, bytes int64) error {
 	from, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, err := os.OpenFile(filepath.Join(v.folder(), oldLog), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	to, err := os.OpenFile(copied, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(to, io.NewSectionReader(from, max(0, st.Size()-limit), limit))
-	if err := errors.Join(err, to.Close()); err != nil {
-		return err
-	}
-	return os.Truncate(path, 0)
+	_, err = io.Copy(to, io.NewSectionReader(from, max(0, size-bytes), bytes))
+	return errors.Join(err, to.Close())
 }

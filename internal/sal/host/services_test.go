@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -247,5 +248,17 @@ func serviceLog(v *servicesTest) {
 	}
 	if st, err := os.Stat(filepath.Join(v.dir, "log", logFile)); err != nil || st.Size() != 0 {
 		v.Errorf("the log was not cut: %v, %v", st, err)
+	}
+
+	// On a full disk nothing can be copied.
+	file, old := filepath.Join(v.dir, "log", logFile), filepath.Join(v.dir, "log", oldLog)
+	if err := errors.Join(os.Remove(old), os.Mkdir(old, 0o700), os.WriteFile(file, make([]byte, 200), 0o600)); err != nil {
+		v.Fatal(err)
+	}
+	if err := v.s.services["log"].cutLog(100); err == nil {
+		v.Error("a log that cannot be copied is no error")
+	}
+	if st, err := os.Stat(file); err != nil || st.Size() != 0 {
+		v.Errorf("a log that cannot be copied was not cut: %v, %v", st, err)
 	}
 }
