@@ -41,7 +41,7 @@ func (c *Control) observe(ctx context.Context, node cloud.NodeID, inv *wire.Inve
 			if ms == nil {
 				ms = &wire.MachineState{ID: m.ID, Epoch: m.PlacementEpoch, Power: cloud.PowerCrashed, Detail: "the node does not know it"}
 			}
-			if m.State.Transitional() || now.Sub(m.UpdatedAt) < c.Pace.Settle {
+			if m.State.Transitional() || c.unsettled(m, now) {
 				wrong := (ms.Power == cloud.PowerOn) != (m.DesiredPower == cloud.PowerOn) || m.ObservedPower == cloud.PowerUnknown
 				early = early || m.State != cloud.MachineCreating && wrong
 				continue // its operation knows better
@@ -63,6 +63,14 @@ func (c *Control) observe(ctx context.Context, node cloud.NodeID, inv *wire.Inve
 		c.lookAgain(node)
 	}
 	return err
+}
+
+// unsettled reports whether the machine was changed so lately that what its node
+// says may be of before. A change that is yet to come was made before the clock
+// was set back.
+func (c *Control) unsettled(m *cloud.Machine, now cloud.Time) bool {
+	age := now.Sub(m.UpdatedAt)
+	return 0 <= age && age < c.Pace.Settle
 }
 
 // sane is what a node says of a machine in our words; false if it says nothing of
@@ -145,7 +153,7 @@ func (c *Control) unknownMachine(tx *store.Tx, n *cloud.Node, id cloud.MachineID
 	case cloud.Is(err, cloud.NotFound):
 	case err != nil:
 		return false, err
-	case now.Sub(m.UpdatedAt) < c.Pace.Settle:
+	case c.unsettled(m, now):
 		return true, nil
 	case m.DeletedAt == 0 && m.NodeID == n.ID: // made after the list of ours was read
 		return false, nil

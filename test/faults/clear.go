@@ -193,7 +193,7 @@ func leftProcesses(dir string) (list []string) {
 }
 
 // kept are the files and folders that an agent keeps.
-var kept = []string{"identity.pem", "journal", "spool", "scripts", "homes", "work", "storage"}
+var kept = []string{"identity.pem", "journal", "spool", "scripts", "homes", "work", "services", "storage"}
 
 // checkAgent looks at what an agent has left in its folder and in the cgroups.
 func (w *world) checkAgent(dir string) {

@@ -120,7 +120,7 @@ func (w *world) addController(i int) error {
 	}
 	p := w.process(name, "server", "--config", file)
 	w.controllers = append(w.controllers, p)
-	if err := w.addDisk(p, 48); err != nil {
+	if err := w.addDisk(p, 160); err != nil {
 		return err
 	}
 	r, err := newRelay(w.story, "people's way to "+name, w.address(7000+i), w.address(8080+i))

@@ -454,3 +454,14 @@ func TestRunningQuotaIsRefusedAtOnce(t *testing.T) {
 	}
 	l.Sound()
 }
+
+// A clock that was set back does not make the controller deaf to what nodes say.
+func TestMachineIsObservedAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, storetest.SQLite(t))
+	b.create("web-1")
+	b.node.Stop()
+	storetest.Exec(t, b.DB, "UPDATE machines SET updated_at = updated_at + 3600000000, observed_power = 'unknown'")
+	b.Restart(b.node)
+	b.Until("the machine's power is known", func() bool { return b.machine("web-1").ObservedPower == cloud.PowerOn })
+}
