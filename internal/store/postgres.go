@@ -67,15 +67,13 @@ func (t *pgTx) send(ctx context.Context, query string, args []any, read func(row
 		n = rows.CommandTag().RowsAffected()
 		return rows.Err()
 	})
-	return n, t.flush(ctx)
+	return n, t.flush(ctx, false)
 }
 
 // flush sends what waits. A connection that died while it was idle, as all do when
 // the server is restarted, is found out only now: another one takes its place, as
 // long as nothing of the transaction can have been done.
-func (t *pgTx) flush(ctx context.Context) error { return t.flushOr(ctx, false) }
-
-func (t *pgTx) flushOr(ctx context.Context, commits bool) error {
+func (t *pgTx) flush(ctx context.Context, commits bool) error {
 	b := t.next
 	t.next, t.sent = pgx.Batch{}, true
 	for range maxPool + 1 {
@@ -124,7 +122,7 @@ func (t *pgTx) commit(ctx context.Context) error {
 		tag = ct.String()
 		return nil
 	})
-	err := t.flushOr(ctx, true)
+	err := t.flush(ctx, true)
 	switch {
 	case err != nil:
 		t.rollback(ctx)
