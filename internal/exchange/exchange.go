@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -312,17 +313,16 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request, id cloud.NodeID)
 
 func (s *Server) image(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
 	body, _, err := s.c.OpenImage(r.Context(), id, r.PathValue("sha256"))
-	if err != nil {
-		problem(w, err)
-		return
-	}
-	defer body.Close()
-	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, r, "", time.Time{}, body)
+	sendBlob(w, r, body, err)
 }
 
 func (s *Server) bundle(w http.ResponseWriter, r *http.Request, id cloud.NodeID) {
 	body, err := s.c.OpenBundle(r.Context(), id, r.PathValue("sha256"))
+	sendBlob(w, r, body, err)
+}
+
+// sendBlob answers with a blob that was opened, or with why it was not.
+func sendBlob(w http.ResponseWriter, r *http.Request, body io.ReadSeekCloser, err error) {
 	if err != nil {
 		problem(w, err)
 		return
