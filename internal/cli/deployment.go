@@ -120,13 +120,9 @@ func (a *app) theProject(ctx context.Context, c *client.Client) (account, projec
 	if account, _, err = a.defaults(); err != nil {
 		return "", "", err
 	}
-	var filter []string
-	if account != "" {
-		id, err := accountID(ctx, c, account)
-		if err != nil {
-			return "", "", err
-		}
-		filter = []string{"account=" + id}
+	filter, err := ofAccount(ctx, c, account)
+	if err != nil {
+		return "", "", err
 	}
 	project, err = only(ctx, c.Projects().Reader, filter, "project", func(v *api.Project) string { return v.ID })
 	return "", project, err

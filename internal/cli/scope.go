@@ -45,16 +45,21 @@ func (a *app) theCloudspace(ctx context.Context, c *client.Client) (account, clo
 		account, err = a.theAccount(ctx, c)
 		return account, cloudspace, err
 	}
-	var filter []string
-	if account != "" {
-		id, err := accountID(ctx, c, account)
-		if err != nil {
-			return "", "", err
-		}
-		filter = []string{"account=" + id}
+	filter, err := ofAccount(ctx, c, account)
+	if err != nil {
+		return "", "", err
 	}
 	cloudspace, err = only(ctx, c.Cloudspaces().Reader, filter, "cloudspace", func(v *api.Cloudspace) string { return v.ID })
 	return "", cloudspace, err
+}
+
+// ofAccount is the filter of lists that leaves what is the account's; none for "".
+func ofAccount(ctx context.Context, c *client.Client, account string) ([]string, error) {
+	if account == "" {
+		return nil, nil
+	}
+	id, err := accountID(ctx, c, account)
+	return []string{"account=" + id}, err
 }
 
 // only returns the id of the one visible object.
