@@ -78,3 +78,17 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// VariableName is the name of the environment variable for a key: image.tag is
+// IMAGE_TAG. Different keys may have one name.
+func VariableName(key string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+			return r
+		}
+		return '_'
+	}, key)
+}

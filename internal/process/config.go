@@ -63,7 +63,7 @@ func parse(run *wire.ControlRun) (*config, error) {
 	}
 	names := map[string]string{}
 	for _, kv := range run.Application {
-		name := variable(kv.Key)
+		name := cloud.VariableName(kv.Key)
 		if other, taken := names[name]; taken {
 			wrong = append(wrong, fmt.Sprintf("%s: and %s both become the variable %s; rename one", kv.Key, other, name))
 		}
@@ -128,17 +128,4 @@ func number(value string, least, most int64) (int64, error) {
 		return 0, fmt.Errorf("%q is no number from %d to %d", value, least, most)
 	}
 	return n, nil
-}
-
-// variable is the name of the environment variable for a key: image.tag is IMAGE_TAG.
-func variable(key string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z':
-			return r - 'a' + 'A'
-		case 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-			return r
-		}
-		return '_'
-	}, key)
 }

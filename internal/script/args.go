@@ -113,7 +113,7 @@ func Env(args json.RawMessage) ([]string, error) {
 	env := make([]string, 0, len(fields))
 	from := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		name := variable(key)
+		name := "ATOLL_ARG_" + cloud.VariableName(key)
 		if other, taken := from[name]; taken {
 			return nil, cloud.FieldErrorf("args."+key, "and args.%s both become %s; rename one", other, name)
 		}
@@ -125,18 +125,6 @@ func Env(args json.RawMessage) ([]string, error) {
 		env = append(env, name+"="+value)
 	}
 	return env, nil
-}
-
-func variable(key string) string {
-	return "ATOLL_ARG_" + strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z':
-			return r - 'a' + 'A'
-		case 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-			return r
-		}
-		return '_'
-	}, key)
 }
 
 func text(raw json.RawMessage) (string, error) {
