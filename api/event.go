@@ -38,13 +38,30 @@ type EventVerification struct {
 
 // The types of feed messages.
 const (
-	FeedEvent = "event" // Event is set
-	FeedEnd   = "end"   // the server ends the feed; Problem says why
+	FeedEvent  = "event"  // Event is set
+	FeedNotice = "notice" // Notice is set
+	FeedEnd    = "end"    // the server ends the feed; Problem says why
 )
 
 // FeedMessage is one message of the WebSocket at /api/v1/events.
 type FeedMessage struct {
-	Type    string   `json:"type" enum:"event,end"`
+	Type    string   `json:"type" enum:"event,notice,end"`
 	Event   *Event   `json:"event,omitempty"`
+	Notice  *Notice  `json:"notice,omitempty"`
 	Problem *Problem `json:"problem,omitempty"`
+}
+
+// Notice says that an object changed in a way that is no event, such as the
+// progress of an operation: read it anew. It is not stored.
+type Notice struct {
+	Kind        string `json:"kind" enum:"operation,job"`
+	ID          string `json:"id,omitempty" doc:"Of the object; none if many changed."`
+	AccountID   string `json:"account_id,omitempty"`
+	SubjectKind string `json:"subject_kind,omitempty" doc:"What the operation or job is about."`
+	SubjectID   string `json:"subject_id,omitempty"`
+	OperationID string `json:"operation_id,omitempty" doc:"Of a job: the operation that it is a part of."`
+	State       string `json:"state,omitempty"`
+	Progress    *int64 `json:"progress,omitempty" doc:"Of an operation: 0 to 100."`
+	Message     string `json:"message,omitempty" doc:"Of an operation: what it does or waits for now, or why it failed."`
+	Many        bool   `json:"many,omitempty" doc:"Objects of the kind changed that are not named: read anew what you show of it."`
 }

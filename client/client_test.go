@@ -353,6 +353,39 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+func TestWatch(t *testing.T) {
+	var asked []string
+	c := serve(t, map[string]http.HandlerFunc{"GET /api/v1/events": func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("notices"))
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer ws.CloseNow()
+		for _, m := range []api.FeedMessage{
+			{Type: api.FeedNotice, Notice: &api.Notice{Kind: "operation", Many: true}},
+			{Type: api.FeedEvent, Event: &api.Event{Seq: 1}},
+			{Type: api.FeedNotice, Notice: &api.Notice{Kind: "operation", ID: "o1", State: "running"}},
+			{Type: "something", Notice: nil}, // of a later version
+			{Type: api.FeedEnd, Problem: &api.Problem{Code: "unauthenticated", Detail: "revoked"}},
+		} {
+			wsjson.Write(r.Context(), ws, m) // the reader counts
+		}
+		ws.Close(websocket.StatusPolicyViolation, "")
+	}})
+	var seen []string
+	var last error
+	for m, err := range c.Events().Watch(t.Context(), Feed{}) {
+		if last = err; err == nil {
+			seen = append(seen, m.Type)
+		}
+	}
+	if !slices.Equal(seen, []string{"notice", "event", "notice"}) || !slices.Equal(asked, []string{"true"}) || CodeOf(last) != Unauthenticated {
+		t.Errorf("messages %v, asked %q, then %v", seen, asked, last)
+	}
+}
+
 func TestConsole(t *testing.T) {
 	c := serve(t, map[string]http.HandlerFunc{"GET /api/v1/machines/m/console": func(w http.ResponseWriter, r *http.Request) {
 		ws, err := websocket.Accept(w, r, nil)

@@ -33,6 +33,8 @@ type Feed struct {
 	All     bool   // begin with the first event of all that are kept
 	Kind    string // only events about this kind
 	Account string // only events of this account
+
+	notices bool // also notices
 }
 
 // Waits between two tries to open the feed again.
@@ -46,29 +48,48 @@ const (
 // that is missing or comes twice. It ends after an error.
 func (e Events) Follow(ctx context.Context, f Feed) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
+		for m, err := range e.messages(ctx, f) {
+			switch {
+			case err != nil:
+				yield(api.Event{}, err)
+				return
+			case !yield(*m.Event, nil):
+				return
+			}
+		}
+	}
+}
+
+// Watch is Follow that also gives notices: changes of operations and jobs that are
+// no events. Each message has an event or a notice. Notices are not stored: with
+// each connection, the first and each later one, come notices that many objects
+// changed, after which everything that is shown is to be read anew.
+func (e Events) Watch(ctx context.Context, f Feed) iter.Seq2[api.FeedMessage, error] {
+	f.notices = true
+	return e.messages(ctx, f)
+}
+
+func (e Events) messages(ctx context.Context, f Feed) iter.Seq2[api.FeedMessage, error] {
+	return func(yield func(api.FeedMessage, error) bool) {
 		wait := minReopen
 		for {
 			opened, err := e.follow(ctx, &f, yield)
+			var end *Error
 			switch {
 			case errors.Is(err, errLeft):
 				return
 			case ctx.Err() != nil:
-				yield(api.Event{}, context.Cause(ctx))
+				yield(api.FeedMessage{}, context.Cause(ctx))
 				return
-			case !opened && !again(err):
-				yield(api.Event{}, err)
-				return
-			}
-			var end *Error
-			if opened && errors.As(err, &end) {
-				yield(api.Event{}, err)
+			case !opened && !again(err), opened && errors.As(err, &end):
+				yield(api.FeedMessage{}, err)
 				return
 			}
 			if wait = min(2*wait, maxReopen); opened {
 				wait = minReopen
 			}
 			if !sleep(ctx, wait) {
-				yield(api.Event{}, context.Cause(ctx))
+				yield(api.FeedMessage{}, context.Cause(ctx))
 				return
 			}
 		}
@@ -96,13 +117,16 @@ func again(err error) bool {
 }
 
 // follow reads one connection; opened says whether there was one.
-func (e Events) follow(ctx context.Context, f *Feed, yield func(api.Event, error) bool) (opened bool, err error) {
+func (e Events) follow(ctx context.Context, f *Feed, yield func(api.FeedMessage, error) bool) (opened bool, err error) {
 	cl := newCall(http.MethodGet, e.path, nil)
 	if f.After > 0 || f.All {
 		cl.set("after", strconv.FormatInt(f.After, 10))
 	}
 	cl.set("kind", f.Kind)
 	cl.set("account", f.Account)
+	if f.notices {
+		cl.set("notices", "true")
+	}
 	conn, err := e.c.dial(ctx, cl)
 	if err != nil {
 		return false, err
@@ -122,7 +146,11 @@ func (e Events) follow(ctx context.Context, f *Feed, yield func(api.Event, error
 			return true, endOf(m.Problem)
 		case m.Event != nil && m.Event.Seq > f.After:
 			f.After = m.Event.Seq
-			if !yield(*m.Event, nil) {
+			if !yield(m, nil) {
+				return true, errLeft
+			}
+		case m.Notice != nil && f.notices:
+			if !yield(m, nil) {
 				return true, errLeft
 			}
 		}

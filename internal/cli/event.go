@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,7 @@ func eventSubject(e *api.Event) string {
 }
 
 func (a *app) eventCommand() *cobra.Command {
-	var follow bool
+	var follow, notices bool
 	var feed client.Feed
 	list := listCommand(a, events, func(_ context.Context, _ *client.Client, o *client.ListOptions) error {
 		if feed.Kind != "" {
@@ -46,16 +47,20 @@ func (a *app) eventCommand() *cobra.Command {
 	})
 	stored := list.RunE
 	list.RunE = func(cmd *cobra.Command, args []string) error {
+		if !follow && notices {
+			return usagef("--notices goes with --follow: notices are not stored")
+		}
 		if !follow {
 			return stored(cmd, args)
 		}
 		feed.All = cmd.Flags().Changed("after")
 		return a.command("", "", nil, func(ctx context.Context, c *client.Client, _ []string) error {
-			return a.follow(ctx, c, feed)
+			return a.follow(ctx, c, feed, notices)
 		}).RunE(cmd, args)
 	}
 	f := list.Flags()
 	f.BoolVarP(&follow, "follow", "f", false, "print events as they happen, until interrupted")
+	f.BoolVar(&notices, "notices", false, "with --follow: also changes of operations and jobs that are no events, such as progress")
 	f.Int64Var(&feed.After, "after", 0, "with --follow: begin after the event with this number; 0 for all")
 	f.StringVar(&feed.Kind, "kind", "", "only events about this kind, such as machine")
 	list.MarkFlagsMutuallyExclusive("follow", "filter")
@@ -79,7 +84,7 @@ func (a *app) eventVerify() *cobra.Command {
 	})
 }
 
-func (a *app) follow(ctx context.Context, c *client.Client, feed client.Feed) error {
+func (a *app) follow(ctx context.Context, c *client.Client, feed client.Feed, notices bool) error {
 	account, _, err := a.defaults()
 	if err != nil {
 		return err
@@ -89,27 +94,61 @@ func (a *app) follow(ctx context.Context, c *client.Client, feed client.Feed) er
 			return err
 		}
 	}
-	for e, err := range c.Events().Follow(ctx, feed) {
+	if notices {
+		return printEach(ctx, a, c.Events().Watch(ctx, feed), a.printMessage)
+	}
+	return printEach(ctx, a, c.Events().Follow(ctx, feed), a.printEvent)
+}
+
+// printEach prints what comes until the command is interrupted, which is how it
+// ends.
+func printEach[T any](ctx context.Context, a *app, list iter.Seq2[T, error], show func(T) error) error {
+	for v, err := range list {
 		if ctx.Err() != nil && a.timeout == 0 {
-			return nil // interrupted, which is how it ends
+			return nil
 		}
 		if err != nil {
 			return err
 		}
-		switch a.output {
-		case "json", "yaml":
-			err = a.printLine(e)
-		case "name":
-			_, err = fmt.Fprintln(a.Stdout, e.ID)
-		default:
-			_, err = fmt.Fprintf(a.Stdout, "%d  %s  %-20s  %-7s  %s  %s  %s\n", e.Seq, clock(e.At), e.Action, e.Outcome,
-				cell(e.ActorName), cell(eventSubject(&e)), printable(e.Message))
-		}
-		if err != nil {
+		if err := show(v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (a *app) printEvent(e api.Event) (err error) {
+	switch a.output {
+	case "json", "yaml":
+		return a.printLine(e)
+	case "name":
+		_, err = fmt.Fprintln(a.Stdout, e.ID)
+	default:
+		_, err = fmt.Fprintf(a.Stdout, "%d  %s  %-20s  %-7s  %s  %s  %s\n", e.Seq, clock(e.At), e.Action, e.Outcome,
+			cell(e.ActorName), cell(eventSubject(&e)), printable(e.Message))
+	}
+	return err
+}
+
+// printMessage prints an event or a notice; as data both with their type.
+func (a *app) printMessage(m api.FeedMessage) (err error) {
+	n := m.Notice
+	switch {
+	case a.output == "json" || a.output == "yaml":
+		return a.printLine(m)
+	case n == nil:
+		return a.printEvent(*m.Event)
+	case a.output == "name" && n.Many:
+	case a.output == "name":
+		_, err = fmt.Fprintln(a.Stdout, n.ID)
+	case n.Many:
+		_, err = fmt.Fprintf(a.Stdout, "-  many objects of the kind %s changed\n", n.Kind)
+	case n.Progress != nil:
+		_, err = fmt.Fprintf(a.Stdout, "-  %s %s  %s  %d %%  %s\n", n.Kind, n.ID, n.State, *n.Progress, printable(n.Message))
+	default:
+		_, err = fmt.Fprintf(a.Stdout, "-  %s %s  %s\n", n.Kind, n.ID, n.State)
+	}
+	return err
 }
 
 // printLine prints one object of a stream: a line of JSON, or a YAML document.

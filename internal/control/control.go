@@ -75,6 +75,7 @@ type Control struct {
 	jobs    *job.Queue
 	ops     *op.Engine
 	feed    *feed
+	notices *notices
 	streams streams
 	relay   Relay
 	loops   *reconcile.Runner
@@ -91,7 +92,7 @@ type Control struct {
 // New returns the rules over the store: it reads or makes the installation's
 // keys and defines the operations. Call Run to start its loops.
 func New(ctx context.Context, cfg Config) (*Control, error) {
-	c := &Control{Config: cfg, feed: newFeed(), auth: newCredentials(), cleared: make(chan struct{}, 1)}
+	c := &Control{Config: cfg, feed: newFeed(), notices: newNotices(cfg.DB.Shared()), auth: newCredentials(), cleared: make(chan struct{}, 1)}
 	if c.ID == "" {
 		c.ID = cloud.NewID[cloud.ControllerID]()
 	}
@@ -114,12 +115,12 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.inst = inst
 	c.jobs = job.NewQueue(cfg.DB, c.ID, cfg.Log, job.Hooks{
 		Finished: c.jobsFinished, Script: c.wireScript, Args: c.wireArgs, StoreLog: c.storeLog, LogStored: c.feed.log,
-		Trust: []string{inst.sign.VerifyKey().String()},
+		Changed: c.notices.jobs, Trust: []string{inst.sign.VerifyKey().String()},
 	})
 	c.jobs.SetOffline(c.NodeOffline)
 	c.ops = op.NewEngine(cfg.DB, c.jobs, c.ID, cfg.Log)
 	c.ops.Lease = c.Lease
-	c.ops.Event = c.operationEvent
+	c.ops.Event, c.ops.Changed = c.operationEvent, c.notices.operation
 	c.defineOperations()
 	return c, nil
 }

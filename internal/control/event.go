@@ -138,11 +138,6 @@ func fields(v any) map[string]any {
 	return out
 }
 
-// Notice is an unstored message of the feed: a job's log chunk.
-type Notice struct {
-	Log *wire.LogChunk
-}
-
 // feed tells this controller's live readers what is new.
 type feed struct {
 	mu      sync.Mutex

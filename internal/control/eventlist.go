@@ -21,6 +21,11 @@ func (f EventFilter) takes(e cloud.Event) bool {
 		(len(f.Accounts) == 0 || slices.Contains(f.Accounts, e.AccountID))
 }
 
+func (f EventFilter) takesNotice(n *Notice) bool {
+	return (len(f.Kinds) == 0 || slices.Contains(f.Kinds, n.Kind)) &&
+		(n.Many || len(f.Accounts) == 0 || slices.Contains(f.Accounts, n.AccountID))
+}
+
 // Events returns a page of the events that the caller may see: those of its
 // accounts and cloudspaces; rows that belong to none are for the installation's
 // staff. Sort by seq or -seq.
@@ -74,65 +79,111 @@ func (c *Control) EventsAfter(ctx context.Context, r *Request, seq int64, f Even
 // number events.
 const feedLook = time.Second
 
-// FollowEvents calls send with the events after the number as they come, until
-// ctx ends (its error is nil then), send fails, or the reader's credential holds
-// no longer: recheck authenticates it anew every few seconds, and its answer's
-// rights count from then on. A negative number begins with what comes next.
-func (c *Control) FollowEvents(ctx context.Context, r *Request, after int64, f EventFilter,
-	send func([]cloud.Event) error, recheck func(ctx context.Context) (*Request, error),
-) error {
+// Following is what a reader of the live feed asks for, and how it is served.
+type Following struct {
+	After   int64 // the number of the last event that was seen; negative begins with what comes next
+	Filter  EventFilter
+	Notices bool // also of changes that are no events
+	// Send gets events, or notices. The feed goes on when it returns.
+	Send func([]cloud.Event, []Notice) error
+	// Recheck authenticates the reader anew.
+	Recheck func(ctx context.Context) (*Request, error)
+}
+
+// FollowEvents sends the events after the number as they come, until ctx ends (its
+// error is nil then), sending fails, or the reader's credential holds no longer:
+// it is checked every few seconds, and the rights that it has then count from then
+// on. With notices it first sends that many objects changed, as anything may have
+// before it listened, and then each change that is committed from then on, or a
+// later one of the same object.
+func (c *Control) FollowEvents(ctx context.Context, r *Request, f Following) error {
 	news, stop := c.feed.followEvents()
 	defer stop()
-	after, err := c.followFrom(ctx, after)
-	if err != nil {
+	fo := &follower{Following: f, c: c, r: r}
+	var changed <-chan struct{} // never, without notices
+	if f.Notices {
+		rd, forget := c.notices.follow(r, f.Filter)
+		defer forget()
+		fo.notices, changed = rd, rd.news
+	}
+	var err error
+	if fo.After, err = c.followFrom(ctx, f.After); err != nil {
 		return err
 	}
 	look, check := time.NewTicker(feedLook), time.NewTicker(c.Pace.Rights)
 	defer look.Stop()
 	defer check.Stop()
-	again := func() (err error) {
-		if r, err = recheck(ctx); ctx.Err() != nil {
-			return nil
+	for more := true; ctx.Err() == nil; {
+		if more {
+			more, err = fo.events(ctx)
 		}
-		return err
-	}
-	for ctx.Err() == nil {
-		list, next, err := c.EventsAfter(ctx, r, after, f, eventPage)
-		if ctx.Err() != nil {
-			return nil
+		if err == nil {
+			err = fo.changes()
 		}
 		if err != nil {
-			return err
-		}
-		if len(list) > 0 {
-			if err := send(list); err != nil {
-				return err
-			}
-		}
-		more := len(list) == eventPage
-		after = next
-		select { // also between full pages, which may go on for long
-		case <-check.C:
-			if err := again(); err != nil {
-				return err
-			}
-		default:
+			return ended(ctx, err)
 		}
 		if more {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-news:
-		case <-look.C:
-		case <-check.C:
-			if err := again(); err != nil {
-				return err
+			select { // full pages may go on for long
+			case <-check.C:
+				err = fo.again(ctx)
+			default:
 			}
+		} else {
+			select {
+			case <-ctx.Done():
+			case <-news:
+				more = true
+			case <-look.C:
+				more = true
+			case <-changed:
+			case <-check.C:
+				err = fo.again(ctx)
+			}
+		}
+		if err != nil {
+			return ended(ctx, err)
 		}
 	}
 	return nil
+}
+
+// follower is one reader of the feed.
+type follower struct {
+	Following
+	c       *Control
+	r       *Request
+	notices *noticeReader // nil without
+}
+
+// events sends a page of events; more says that there may be another one.
+func (fo *follower) events(ctx context.Context) (more bool, err error) {
+	list, next, err := fo.c.EventsAfter(ctx, fo.r, fo.After, fo.Filter, eventPage)
+	if err != nil || ctx.Err() != nil {
+		return false, err
+	}
+	if len(list) > 0 {
+		err = fo.Send(list, nil)
+	}
+	fo.After = next
+	return len(list) == eventPage, err
+}
+
+// changes sends the notices that wait.
+func (fo *follower) changes() error {
+	if fo.notices == nil {
+		return nil
+	}
+	list := fo.notices.take(fo.r)
+	if len(list) == 0 {
+		return nil
+	}
+	return fo.Send(nil, list)
+}
+
+func (fo *follower) again(ctx context.Context) (err error) {
+	fo.r, err = fo.Recheck(ctx)
+	return err
 }
 
 // followFrom returns the number to follow from. NotFound says that events after

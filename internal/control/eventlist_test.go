@@ -95,14 +95,14 @@ func TestFollowEvents(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, after := range []int64{0, 3} {
 			wg.Go(func() {
-				err := c.FollowEvents(ctx, me, after, EventFilter{}, func(list []cloud.Event) error {
+				err := c.FollowEvents(ctx, me, Following{After: after, Send: func(list []cloud.Event, _ []Notice) error {
 					mu.Lock()
 					defer mu.Unlock()
 					for _, e := range list {
 						seen[after] = append(seen[after], e.Seq)
 					}
 					return nil
-				}, func(context.Context) (*Request, error) { return me, nil })
+				}, Recheck: func(context.Context) (*Request, error) { return me, nil }})
 				if err != nil {
 					t.Error(err)
 				}
@@ -127,8 +127,10 @@ func TestFollowEventsEndsWithTheRight(t *testing.T) {
 	c := newCatalog(t, storetest.SQLite(t), func(cfg *Config) { cfg.Pace.Rights = 50 * time.Millisecond })
 	_, me := newTenant(t, c, "mine")
 	revoked := cloud.Errorf(cloud.Unauthenticated, "the token was revoked")
-	err := c.FollowEvents(t.Context(), me, -1, EventFilter{}, func([]cloud.Event) error { return nil },
-		func(context.Context) (*Request, error) { return nil, revoked })
+	err := c.FollowEvents(t.Context(), me, Following{
+		After: -1, Send: func([]cloud.Event, []Notice) error { return nil },
+		Recheck: func(context.Context) (*Request, error) { return nil, revoked },
+	})
 	wantKind(t, "follow with a revoked token", err, cloud.Unauthenticated)
 }
 

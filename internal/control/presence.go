@@ -81,10 +81,7 @@ func (c *Control) stayPresent(ctx context.Context) error {
 			})
 		case <-tick.C:
 			added := c.rereadKeys()
-			err := c.DB.Update(ctx, func(tx *store.Tx) error {
-				return errors.Join(tx.SeenController(c.ID, c.Advertise), tx.HasKeys(c.ID, strings.Join(c.Keys.IDs(), " ")))
-			})
-			if err != nil && ctx.Err() == nil {
+			if err := c.present(ctx); err != nil && ctx.Err() == nil {
 				c.Log.Error("tell that this controller lives", "err", err)
 			}
 			if added {
@@ -92,6 +89,25 @@ func (c *Control) stayPresent(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// present tells the others that this controller lives, and looks which of them do.
+func (c *Control) present(ctx context.Context) error {
+	var peers []cloud.ControllerID
+	err := c.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		if peers, err = tx.ControllersSince(now.Add(-c.Lease)); err != nil {
+			return err
+		}
+		return errors.Join(tx.SeenController(c.ID, c.Advertise), tx.HasKeys(c.ID, strings.Join(c.Keys.IDs(), " ")))
+	})
+	if err == nil {
+		c.notices.alive(peers)
+	}
+	return err
 }
 
 // Unsound is what must never be found: objects stuck between two states, and

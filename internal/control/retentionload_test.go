@@ -226,9 +226,11 @@ func TestRetentionOfEventsKeepsTheChain(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var got []cloud.Event
-			err := c.FollowEvents(ctx, operator, after, EventFilter{},
-				func(list []cloud.Event) error { got = append(got, list...); cancel(); return nil },
-				func(context.Context) (*Request, error) { return operator, nil })
+			err := c.FollowEvents(ctx, operator, Following{
+				After:   after,
+				Send:    func(list []cloud.Event, _ []Notice) error { got = append(got, list...); cancel(); return nil },
+				Recheck: func(context.Context) (*Request, error) { return operator, nil },
+			})
 			return got, err
 		}
 		if _, err := follow(old - 1); !cloud.Is(err, cloud.NotFound) {

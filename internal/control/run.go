@@ -19,7 +19,7 @@ func (c *Control) Run(ctx context.Context) error {
 	var mu sync.Mutex
 	var all error
 	for _, loop := range []func(context.Context) error{
-		c.jobs.Run, c.ops.Run, c.heedOthers, c.numberEvents, c.watchNodes,
+		c.jobs.Run, c.ops.Run, c.heedOthers, c.numberEvents, c.tellChanges, c.watchNodes,
 		c.keepCredentials, c.fetchImages, c.clearLeftovers, c.retain, c.fireSchedules,
 		c.stayPresent, c.watchSoundness, c.rotateKeys, c.checkDeployments, c.keepDeployments,
 	} {
@@ -68,7 +68,12 @@ func (c *Control) heedOthers(ctx context.Context) error {
 	}
 	news := make(chan struct{}, 1)
 	var listener sync.WaitGroup
-	listener.Go(func() { c.DB.Listen(ctx, func() { signal(news) }) })
+	listener.Go(func() {
+		c.DB.Listen(ctx, store.Listener{
+			Heard: func() { signal(news) }, Told: c.notices.heard,
+			Joined: func() { signal(news); c.notices.missed() },
+		})
+	})
 	defer listener.Wait()
 	tick, gap := time.NewTicker(othersLook), time.NewTicker(othersGap)
 	defer tick.Stop()

@@ -110,7 +110,7 @@ func (q *Queue) lent(l *loan, committed bool) {
 
 // note remembers a job that is handed over and for which nothing else waits.
 func (s *session) note(j *cloud.Job, token int64) {
-	if j.Key == "" && j.OperationID == "" && j.SubjectKind == "" {
+	if bare(j) {
 		s.bare[wire.JobRef{ID: j.ID, Token: token}] = true
 	}
 }

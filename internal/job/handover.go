@@ -103,6 +103,7 @@ func (q *Queue) lease(tx *store.Tx, node cloud.NodeID, h *handover) error {
 	if err != nil {
 		return err
 	}
+	q.changed(tx, changes(h.jobs))
 	h.handed = make([]wire.Job, 0, len(leases))
 	var refused []cloud.JobID
 	for _, j := range h.jobs {

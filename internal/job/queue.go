@@ -9,6 +9,7 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"log/slog"
 	"slices"
 	"sync"
@@ -34,6 +35,11 @@ type Hooks struct {
 	Trust []string
 	// LogStored tells live readers that a chunk is there.
 	LogStored func(c wire.LogChunk)
+	// Changed is called when a transaction has ended that gave jobs another state,
+	// whether it was committed or not: that may be unknown. It gets each job's id
+	// and whether it is known to be bare: to have no key, no operation and no
+	// subject, and so no account.
+	Changed func(jobs iter.Seq2[cloud.JobID, bool])
 }
 
 // Queue is the dispatcher of one controller. It is safe for concurrent use.
@@ -156,6 +162,7 @@ func (q *Queue) Add(tx *store.Tx, jobs ...*cloud.Job) error {
 	if err := tx.InsertJobs(rest); err != nil {
 		return err
 	}
+	q.changed(tx, changes(jobs))
 	queued := slices.DeleteFunc(slices.Clone(jobs), func(j *cloud.Job) bool { return j.State != cloud.JobQueued })
 	if len(queued) > 0 {
 		tx.Notify()
@@ -216,6 +223,7 @@ func (q *Queue) cancelHeld(tx *store.Tx, j *cloud.Job) (bool, error) {
 		return false, err
 	}
 	tx.Notify()
+	q.changed(tx, changes([]*cloud.Job{j}))
 	tx.OnCommit(func() { q.tellCancel(j.NodeID, wire.JobRef{ID: j.ID, Token: j.Token}) })
 	return true, nil
 }
@@ -262,6 +270,13 @@ func (q *Queue) finished(tx *store.Tx, done []cloud.Job) error {
 	if err := q.hooks.Finished(tx, done); err != nil {
 		return err
 	}
+	q.changed(tx, func(yield func(cloud.JobID, bool) bool) {
+		for i := range done {
+			if !yield(done[i].ID, bare(&done[i])) {
+				return
+			}
+		}
+	})
 	if slices.ContainsFunc(done, func(j cloud.Job) bool { return j.Key != "" }) {
 		tx.Notify() // other controllers may have jobs that wait for the key
 	}

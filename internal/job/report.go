@@ -67,6 +67,9 @@ func (q *Queue) takeReport(tx *store.Tx, node cloud.NodeID, r *report) error {
 	if err := tx.AckJobs(r.acks, now); err != nil {
 		return err
 	}
+	if len(r.acks) > 0 {
+		q.changed(tx, refChanges(r.acks, r.bareAcks))
+	}
 	for _, c := range r.logs {
 		if err := tx.SetSegments(store.JobRef(c.JobRef), c.Sequence+1); err != nil {
 			return err
@@ -174,6 +177,7 @@ func (q *Queue) compare(tx *store.Tx, node cloud.NodeID, x *wire.Exchange) ([]wi
 	if err != nil {
 		return nil, err
 	}
+	q.changed(tx, refChanges(have, nil))
 	return again, tx.AckJobs(have, now)
 }
 

@@ -108,6 +108,7 @@ type report struct {
 	late      bool // a newer one was taken already: what it reports counts, what it asks for does not
 	sync      bool
 	acks      []store.JobRef
+	bareAcks  []bool         // which of them are bare
 	again     []wire.Job     // to be handed over if they are still the node's
 	ofSession int            // the last ones of again, which are the first ones of the session's
 	lost      []*wire.Answer // these answers
@@ -259,6 +260,7 @@ func (r *report) acknowledge() {
 			case ended[j.JobRef]:
 			case got:
 				r.acks = append(r.acks, store.JobRef(j.JobRef))
+				r.bareAcks = append(r.bareAcks, r.s.bare[j.JobRef])
 			default:
 				r.again = append(r.again, j)
 			}

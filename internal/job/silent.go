@@ -61,6 +61,7 @@ func (q *Queue) requeue(tx *store.Tx, j *cloud.Job) error {
 	back := *j
 	back.State, back.NodeID, back.LeasedAt, back.StartedAt = cloud.JobQueued, "", 0, 0
 	tx.Notify()
+	q.changed(tx, changes([]*cloud.Job{j}))
 	tx.OnCommit(func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()

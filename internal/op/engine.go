@@ -49,6 +49,9 @@ type Engine struct {
 	waiters job.Waiters[cloud.OperationID]
 	// Event is called in the transaction that starts or ends an operation.
 	Event func(tx *store.Tx, op *cloud.Operation) error
+	// Changed is called when a transaction has ended that wrote the operation,
+	// whether it was committed or not: that may be unknown.
+	Changed func(id cloud.OperationID)
 }
 
 // ErrCrash is what Inject returns to make the engine do nothing more and leave
@@ -65,6 +68,8 @@ func NewEngine(db *store.DB, jobs *job.Queue, me cloud.ControllerID, log *slog.L
 		ready:  make(chan cloud.OperationID, 1024),
 		state:  map[cloud.OperationID]int{},
 		Event:  func(*store.Tx, *cloud.Operation) error { return nil },
+
+		Changed: func(cloud.OperationID) {},
 	}
 }
 
@@ -103,6 +108,7 @@ func (e *Engine) Start(tx *store.Tx, o *cloud.Operation) error {
 		return err
 	}
 	id := o.ID
+	e.changed(tx, id)
 	tx.OnCommit(func() {
 		e.mu.Lock()
 		e.epochs[id] = 1
@@ -110,6 +116,10 @@ func (e *Engine) Start(tx *store.Tx, o *cloud.Operation) error {
 		e.Signal(id)
 	})
 	return nil
+}
+
+func (e *Engine) changed(tx *store.Tx, id cloud.OperationID) {
+	tx.OnEnd(func(bool) { e.Changed(id) })
 }
 
 // Cancel asks a live operation to stop and undo itself.
@@ -126,6 +136,7 @@ func (e *Engine) Cancel(tx *store.Tx, id cloud.OperationID) error {
 		return cloud.StateErrorf(string(o.State), "operation %s is %s and cannot be canceled", id, o.State)
 	}
 	tx.Notify()
+	e.changed(tx, id)
 	tx.OnCommit(func() { e.Signal(id) })
 	return nil
 }

@@ -126,6 +126,7 @@ func (e *Engine) once(ctx context.Context, id cloud.OperationID, epoch int64) (m
 		if err := tx.UpdateOperation(o); err != nil {
 			return err
 		}
+		e.changed(tx, id)
 		if over {
 			return e.Event(tx, o)
 		}
@@ -272,6 +273,7 @@ func (e *Engine) fail(ctx context.Context, id cloud.OperationID, epoch int64, ca
 		if err != nil {
 			return err
 		}
+		e.changed(tx, id)
 		if err := tx.UpdateOperation(o); err != nil || !over {
 			return err
 		}

@@ -26,12 +26,25 @@ func eventView(e *cloud.Event) api.Event {
 	}
 }
 
+func noticeView(n *control.Notice) api.Notice {
+	v := api.Notice{
+		Kind: string(n.Kind), ID: n.ID, AccountID: string(n.AccountID), SubjectKind: string(n.SubjectKind), SubjectID: n.SubjectID,
+		OperationID: string(n.OperationID), State: n.State, Message: n.Message, Many: n.Many,
+	}
+	if n.Kind == cloud.KindOperation && !n.Many {
+		v.Progress = &n.Progress
+	}
+	return v
+}
+
 const eventsPath = prefix + "/events"
 
 func (s *Server) registerEvents() {
 	op := get("/events", "list-events", "Events", "List events; as a WebSocket, follow them")
 	op.Description = "With Upgrade: websocket the answer is a feed: each message is a FeedMessage. It goes on from the event after " +
 		"?after=SEQ, or from now on without it. ?kind= and ?account= (repeatable) filter by the subject's kind and by account. " +
+		"?notices=true adds changes of operations and jobs that are no events, such as progress: read the object anew. The first ones say that many " +
+		"changed: from then on each change is told, or a later one of the same object, or again that many changed. " +
 		"The feed ends when the credential holds no longer, and for readers that are too slow: go on with ?after=."
 	add(s, op, s.eventList)
 	verify := get("/events:verify", "verify-events", "Events", "Read the whole audit log and check that nothing in it was changed")
@@ -54,10 +67,11 @@ type eventList struct {
 	After   int64    `query:"after" doc:"Only of the feed: the number of the last event that was seen." minimum:"0"`
 	Kind    []string `query:"kind,explode" doc:"Only of the feed: kinds of subjects."`
 	Account []string `query:"account,explode" doc:"Only of the feed: ids or names of accounts."`
+	Notices bool     `query:"notices" doc:"Only of the feed: also notices."`
 }
 
 func (s *Server) eventList(ctx context.Context, r *control.Request, in *eventList) (*page[api.Event], error) {
-	for name, set := range map[string]bool{"after": in.After != 0, "kind": len(in.Kind) > 0, "account": len(in.Account) > 0} {
+	for name, set := range map[string]bool{"after": in.After != 0, "kind": len(in.Kind) > 0, "account": len(in.Account) > 0, "notices": in.Notices} {
 		if set {
 			return nil, cloud.FieldErrorf(name, "is for the feed (a WebSocket); use filter and sort in the list")
 		}
@@ -88,7 +102,7 @@ const (
 
 // feed sends events as they come.
 func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
-	after, filter, err := s.feedInput(r)
+	following, err := s.feedInput(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -116,9 +130,9 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		s.ping(ctx, ws)
 	}()
-	err = s.control.FollowEvents(ctx, callOf(r.Context()).request, after, filter,
-		func(list []cloud.Event) error { return s.sendEvents(ctx, ws, list) },
-		func(ctx context.Context) (*control.Request, error) { return s.recheck(ctx, r) })
+	following.Send = func(events []cloud.Event, notices []control.Notice) error { return s.sendNews(ctx, ws, events, notices) }
+	following.Recheck = func(ctx context.Context) (*control.Request, error) { return s.recheck(ctx, r) }
+	err = s.control.FollowEvents(ctx, callOf(r.Context()).request, following)
 	switch {
 	case s.draining.Err() != nil:
 		ws.Close(websocket.StatusGoingAway, stopping) // the reader may be gone
@@ -130,30 +144,35 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 }
 
 // feedInput reads what a feed is asked for.
-func (s *Server) feedInput(r *http.Request) (after int64, f control.EventFilter, err error) {
+func (s *Server) feedInput(r *http.Request) (f control.Following, err error) {
 	q := r.URL.Query()
-	after = -1
+	f.After = -1
 	if text := q.Get("after"); text != "" {
-		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
-			return 0, f, cloud.FieldErrorf("after", "%.40q is no number of an event", text)
+		if f.After, err = strconv.ParseInt(text, 10, 64); err != nil || f.After < 0 {
+			return f, cloud.FieldErrorf("after", "%.40q is no number of an event", text)
+		}
+	}
+	if text := q.Get("notices"); text != "" {
+		if f.Notices, err = strconv.ParseBool(text); err != nil {
+			return f, cloud.FieldErrorf("notices", "%.40q is neither true nor false", text)
 		}
 	}
 	for key := range q {
-		if !slices.Contains([]string{"after", "kind", "account"}, key) {
-			return 0, f, cloud.FieldErrorf(key, "is no query parameter of the feed; they are after, kind and account")
+		if !slices.Contains([]string{"after", "kind", "account", "notices"}, key) {
+			return f, cloud.FieldErrorf(key, "is no query parameter of the feed; they are after, kind, account and notices")
 		}
 	}
 	for _, k := range q["kind"] {
-		f.Kinds = append(f.Kinds, cloud.Kind(k))
+		f.Filter.Kinds = append(f.Filter.Kinds, cloud.Kind(k))
 	}
 	for _, ref := range q["account"] {
 		id, err := s.accountID(r.Context(), callOf(r.Context()).request, ref)
 		if err != nil {
-			return 0, f, err
+			return f, err
 		}
-		f.Accounts = append(f.Accounts, id)
+		f.Filter.Accounts = append(f.Filter.Accounts, id)
 	}
-	return after, f, nil
+	return f, nil
 }
 
 // recheck authenticates a feed's reader anew.
@@ -165,10 +184,16 @@ func (s *Server) recheck(ctx context.Context, r *http.Request) (*control.Request
 	return req, err
 }
 
-func (s *Server) sendEvents(ctx context.Context, ws *websocket.Conn, list []cloud.Event) error {
-	for i := range list {
-		v := eventView(&list[i])
+func (s *Server) sendNews(ctx context.Context, ws *websocket.Conn, events []cloud.Event, notices []control.Notice) error {
+	for i := range events {
+		v := eventView(&events[i])
 		if err := s.sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedEvent, Event: &v}); err != nil {
+			return err
+		}
+	}
+	for i := range notices {
+		v := noticeView(&notices[i])
+		if err := s.sendFeed(ctx, ws, api.FeedMessage{Type: api.FeedNotice, Notice: &v}); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"atoll/api"
 	"atoll/internal/cloud"
+	"atoll/internal/store"
 )
 
 // follow opens a feed.
@@ -125,4 +126,79 @@ func TestFeedRefused(t *testing.T) {
 		t.Errorf("from another origin: %v %v", res, err)
 	}
 	w.get(w.admin, "/api/v1/events?after=1").problem(422, "invalid", "after")
+}
+
+// noticed reads until a notice that the condition takes; events are passed over.
+func (w *world) noticed(ws *websocket.Conn, want func(api.Notice) bool) (seen []api.Notice) {
+	w.t.Helper()
+	for {
+		m := w.next(ws)
+		if m.Type == api.FeedEnd {
+			w.t.Fatalf("the feed says %+v", m)
+		}
+		if m.Type != api.FeedNotice {
+			continue
+		}
+		if seen = append(seen, *m.Notice); want(*m.Notice) {
+			return seen
+		}
+	}
+}
+
+// begun reads the notices with which a feed begins.
+func (w *world) begun(ws *websocket.Conn) {
+	w.t.Helper()
+	w.noticed(ws, func(n api.Notice) bool { return n.Many && n.Kind == "operation" })
+	w.noticed(ws, func(n api.Notice) bool { return n.Many && n.Kind == "job" })
+}
+
+func TestNotices(t *testing.T) {
+	w := newWorld(t)
+	ids := fixture(w)
+	tenant := w.user("tenant", "", cloud.ScopeReader)
+	neighbour, _ := w.neighbours()
+	account, err := w.control.Account(t.Context(), w.root, "other")
+	w.ok(err)
+	own, other := w.follow(tenant, "?notices=true"), w.follow(neighbour, "?notices=1")
+	w.begun(own)
+	w.begun(other)
+	w.post(w.admin, "/api/v1/operations/"+ids["operation"]+"/cancel", nil).status(202)
+	seen := w.noticed(own, func(n api.Notice) bool { return n.ID == ids["operation"] })
+	last := seen[len(seen)-1]
+	if last.Kind != "operation" || last.SubjectID != ids["machine"] || last.AccountID != ids["account"] || last.State == "" || last.Progress == nil {
+		t.Errorf("the tenant is told %+v", last)
+	}
+	// The first thing that the neighbour is told is about its own.
+	marker := &cloud.Job{ID: cloud.NewID[cloud.JobID](), Action: cloud.ActionNoop, TargetRole: cloud.RoleStorage, AccountID: account.ID, Key: "marker"}
+	w.ok(w.control.DB.Update(t.Context(), func(tx *store.Tx) error { return w.control.Queue().Add(tx, marker) }))
+	seen = w.noticed(other, func(n api.Notice) bool { return n.ID == string(marker.ID) })
+	if len(seen) != 1 || seen[0].State != "queued" || seen[0].Progress != nil {
+		t.Errorf("the neighbour is told %+v", seen)
+	}
+}
+
+// TestNoticesToASlowReader: 10,000 changes that a reader does not take are few
+// messages.
+func TestNoticesToASlowReader(t *testing.T) {
+	w := newWorld(t)
+	w.node("node-1")
+	ws := w.follow(w.admin, "?notices=true&kind=job")
+	for range 10 {
+		w.post(w.admin, "/api/v1/jobs:batch", batchOf(1000, "node-1")).status(201)
+	}
+	var seen []api.Notice
+	for told := false; !told; { // as long as many jobs are told, one of them stays unnamed
+		var one api.Job
+		w.post(w.admin, "/api/v1/jobs", `{"action":"noop","node":"node-1","key":"one"}`).read(&one)
+		seen = append(seen, w.noticed(ws, func(n api.Notice) bool { told = n.ID == one.ID; return told || n.Many })...)
+	}
+	many := 0
+	for _, n := range seen {
+		if n.Many {
+			many++
+		}
+	}
+	if many < 2 || len(seen) > 1500 {
+		t.Errorf("%d notices, of them %d of many", len(seen), many)
+	}
 }

@@ -248,9 +248,11 @@ func (c *octopodCall) follow(f control.EventFilter, send func(context.Context, *
 		defer cancel()
 		c.Server.ping(ctx, ws)
 	}()
-	err = c.control.FollowEvents(ctx, c.request, -1, f,
-		func(list []cloud.Event) error { return send(ctx, ws, list) },
-		func(ctx context.Context) (*control.Request, error) { return c.recheck(ctx, c.r) })
+	err = c.control.FollowEvents(ctx, c.request, control.Following{
+		After: -1, Filter: f,
+		Send:    func(list []cloud.Event, _ []control.Notice) error { return send(ctx, ws, list) },
+		Recheck: func(ctx context.Context) (*control.Request, error) { return c.recheck(ctx, c.r) },
+	})
 	if err != nil && ctx.Err() == nil {
 		ws.Close(websocket.StatusPolicyViolation, "the credential holds no longer, or you read too slowly") // the reader may be gone
 	}

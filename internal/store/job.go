@@ -86,6 +86,19 @@ func (tx *Tx) Job(id cloud.JobID) (*cloud.Job, error) { return jobs.get(tx, id, 
 // Jobs returns a page of jobs and the cursor of the next one.
 func (tx *Tx) Jobs(q Query) ([]cloud.Job, string, error) { return jobs.list(tx, q) }
 
+// toldJobs reads what is told of jobs that changed.
+var toldJobs = table[cloud.Job]{
+	name: "jobs",
+	cols: []string{"id", "account_id", "cloudspace_id", "project_id", "subject_kind", "subject_id", "operation_id", "state"},
+	ptrs: func(v *cloud.Job) []any {
+		return []any{&v.ID, &v.AccountID, &v.CloudspaceID, &v.ProjectID, &v.SubjectKind, &v.SubjectID, &v.OperationID, &v.State}
+	},
+}
+
+// ToldJobs returns those of the jobs that exist, with where they belong and their
+// state.
+func (tx *Tx) ToldJobs(ids []cloud.JobID) ([]cloud.Job, error) { return some(&toldJobs, tx, ids) }
+
 // JobsOf returns the operation's jobs in the order of their creation.
 func (tx *Tx) JobsOf(op cloud.OperationID) ([]cloud.Job, error) {
 	return jobs.all(tx, "operation_id = ? AND operation_id <> '' ORDER BY id", op)

@@ -38,6 +38,11 @@ type Visibility struct {
 	Shared bool
 }
 
+// Nothing reports whether it shows no row at all.
+func (v Visibility) Nothing() bool {
+	return !v.All && !v.Shared && len(v.Accounts)+len(v.Cloudspaces)+len(v.Machines)+len(v.Projects) == 0
+}
+
 // Everything sees all rows: operators and the controller itself.
 var Everything = Visibility{All: true}
 

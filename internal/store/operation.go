@@ -41,6 +41,21 @@ func (tx *Tx) UpdateOperation(v *cloud.Operation) error { return operations.upda
 // Operations returns a page of operations and the cursor of the next one.
 func (tx *Tx) Operations(q Query) ([]cloud.Operation, string, error) { return operations.list(tx, q) }
 
+// toldOperations reads what is told of operations that changed.
+var toldOperations = table[cloud.Operation]{
+	name: "operations",
+	cols: []string{"id", "account_id", "cloudspace_id", "project_id", "subject_kind", "subject_id", "state", "progress", "message", "error"},
+	ptrs: func(v *cloud.Operation) []any {
+		return []any{&v.ID, &v.AccountID, &v.CloudspaceID, &v.ProjectID, &v.SubjectKind, &v.SubjectID, &v.State, &v.Progress, &v.Message, &v.Error}
+	},
+}
+
+// ToldOperations returns those of the operations that exist, with where they
+// belong, their state, progress, message and error.
+func (tx *Tx) ToldOperations(ids []cloud.OperationID) ([]cloud.Operation, error) {
+	return some(&toldOperations, tx, ids)
+}
+
 // ClaimOperations gives up to limit live operations, whose lease is over or which
 // this owner has and whose time to wake has come, to the owner until the given time.
 func (tx *Tx) ClaimOperations(owner cloud.ControllerID, now, until cloud.Time, limit int) ([]cloud.Operation, error) {

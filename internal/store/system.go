@@ -145,6 +145,18 @@ func (tx *Tx) HolderOf(node cloud.NodeID) (c cloud.ControllerID, advertise strin
 // Notify wakes the other controllers after the commit.
 func (tx *Tx) Notify() { tx.notify = !tx.d.sqlite }
 
+// MaxTold bounds what one Tell says, in bytes: PostgreSQL takes no 8,000.
+const MaxTold = 7900
+
+// Tell tells the other controllers a text of MaxTold bytes at most after the
+// commit. A commit that tells waits for those before it that do, so that it is not
+// for what there may be thousands of in a second.
+func (tx *Tx) Tell(text string) {
+	if tx.pg != nil {
+		tx.pg.later("SELECT pg_notify('"+toldChannel+"', $1)", []any{tx.pg.db.id + " " + text})
+	}
+}
+
 // Stuck is an object in a transitional state without a live operation.
 type Stuck struct {
 	Kind  cloud.Kind

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"atoll/internal/cloud"
@@ -176,6 +177,26 @@ func (t *table[T]) all(tx *Tx, where string, args ...any) ([]T, error) {
 		return nil
 	}, fmt.Sprintf("SELECT %s FROM %s WHERE %s", t.columns(), t.name, where), args...)
 	return out, err
+}
+
+// someAtOnce bounds the parameters of one statement of some.
+const someAtOnce = 50
+
+// some returns those rows that have one of the ids.
+func some[T any, ID ~string](t *table[T], tx *Tx, ids []ID) ([]T, error) {
+	var out []T
+	for part := range slices.Chunk(ids, someAtOnce) {
+		args := make([]any, len(part))
+		for i, id := range part {
+			args[i] = string(id)
+		}
+		rows, err := t.all(tx, in("id", len(part)), args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
 }
 
 // deleteAll marks the rows that the condition finds as deleted, each with a new
