@@ -14,7 +14,8 @@ import (
 
 const (
 	// credentialAge is how old what is known of a credential may be: the longest
-	// that a revocation on another controller takes. On this one it is at once.
+	// that a revocation on another controller takes which did not get to tell it. On
+	// this one it is at once.
 	credentialAge = time.Second
 	// maxCredentials bounds the memory.
 	maxCredentials = 20_000
@@ -75,9 +76,14 @@ func (s *credentials) forget() {
 	clear(s.known)
 }
 
-// revoked makes a change of users, roles, tokens or sessions hold at once. Every
-// such change calls it.
-func (ch *change) revoked() { ch.OnCommit(ch.c.auth.forget) }
+// revoked makes a change of users, roles, tokens or sessions hold at once, also for
+// who has a stream open. Every such change calls it.
+func (ch *change) revoked() {
+	ch.OnCommit(func() {
+		ch.c.auth.forget()
+		ch.c.notices.revoked()
+	})
+}
 
 // note remembers a use of the token.
 func (s *credentials) note(id cloud.TokenID, now cloud.Time) {

@@ -60,7 +60,8 @@ type Pace struct {
 	Settle time.Duration
 	// Nodes is how often silent nodes are looked for: a ninth of NodeOffline.
 	Nodes time.Duration
-	// Rights is how long a reader of the live feed keeps a right that was taken: 5 s.
+	// Rights is how often a reader's rights are looked at although nothing told that
+	// any were taken: 5 s. A credential may end by itself.
 	Rights time.Duration
 }
 

@@ -142,12 +142,13 @@ func fields(v any) map[string]any {
 type feed struct {
 	mu      sync.Mutex
 	events  map[chan struct{}]bool
+	rights  map[chan struct{}]bool
 	logs    map[cloud.JobID]map[chan struct{}]bool
 	pending chan struct{} // events that have no number yet
 }
 
 func newFeed() *feed {
-	return &feed{events: map[chan struct{}]bool{}, logs: map[cloud.JobID]map[chan struct{}]bool{}, pending: make(chan struct{}, 1)}
+	return &feed{events: map[chan struct{}]bool{}, rights: map[chan struct{}]bool{}, logs: map[cloud.JobID]map[chan struct{}]bool{}, pending: make(chan struct{}, 1)}
 }
 
 func signal(c chan struct{}) {
@@ -166,6 +167,15 @@ func (f *feed) numbered() {
 	}
 }
 
+// revoked wakes those who are to look whether their credential still holds.
+func (f *feed) revoked() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c := range f.rights {
+		signal(c)
+	}
+}
+
 // log wakes the readers of a job's output.
 func (f *feed) log(chunk wire.LogChunk) {
 	f.mu.Lock()
@@ -176,15 +186,21 @@ func (f *feed) log(chunk wire.LogChunk) {
 }
 
 // followEvents returns a channel that gets a value when events were numbered.
-func (f *feed) followEvents() (<-chan struct{}, func()) {
+func (f *feed) followEvents() (<-chan struct{}, func()) { return f.follow(f.events) }
+
+// followRights returns a channel that gets a value when somebody's credential or
+// role was taken.
+func (f *feed) followRights() (<-chan struct{}, func()) { return f.follow(f.rights) }
+
+func (f *feed) follow(all map[chan struct{}]bool) (<-chan struct{}, func()) {
 	c := make(chan struct{}, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.events[c] = true
+	all[c] = true
 	return c, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		delete(f.events, c)
+		delete(all, c)
 	}
 }
 

@@ -92,13 +92,15 @@ type Following struct {
 
 // FollowEvents sends the events after the number as they come, until ctx ends (its
 // error is nil then), sending fails, or the reader's credential holds no longer:
-// it is checked every few seconds, and the rights that it has then count from then
-// on. With notices it first sends that many objects changed, as anything may have
+// it is checked when any was taken, and every few seconds, and the rights that it
+// has then count from then on. With notices it first sends that many objects changed, as anything may have
 // before it listened, and then each change that is committed from then on, or a
 // later one of the same object.
 func (c *Control) FollowEvents(ctx context.Context, r *Request, f Following) error {
 	news, stop := c.feed.followEvents()
 	defer stop()
+	revoked, stopRights := c.feed.followRights()
+	defer stopRights()
 	fo := &follower{Following: f, c: c, r: r}
 	var changed <-chan struct{} // never, without notices
 	if f.Notices {
@@ -127,6 +129,8 @@ func (c *Control) FollowEvents(ctx context.Context, r *Request, f Following) err
 			select { // full pages may go on for long
 			case <-check.C:
 				err = fo.again(ctx)
+			case <-revoked:
+				err = fo.again(ctx)
 			default:
 			}
 		} else {
@@ -138,6 +142,8 @@ func (c *Control) FollowEvents(ctx context.Context, r *Request, f Following) err
 				more = true
 			case <-changed:
 			case <-check.C:
+				err = fo.again(ctx)
+			case <-revoked:
 				err = fo.again(ctx)
 			}
 		}
@@ -180,6 +186,10 @@ func (fo *follower) changes() error {
 	}
 	return fo.Send(nil, list)
 }
+
+// Revocations returns a channel that gets a value when somebody's credential or
+// role was taken, at whichever controller, and the function that ends it.
+func (c *Control) Revocations() (<-chan struct{}, func()) { return c.feed.followRights() }
 
 func (fo *follower) again(ctx context.Context) (err error) {
 	fo.r, err = fo.Recheck(ctx)

@@ -64,6 +64,8 @@ type changes struct {
 	// bare are jobs that no account has. There may be very many of them, which
 	// must not make many of the others.
 	bare noted
+	// rights says that somebody's credential or role was taken.
+	rights bool
 }
 
 // parts are by the names that they have among controllers.
@@ -77,11 +79,12 @@ func (ch *changes) empty() bool {
 			return false
 		}
 	}
-	return true
+	return !ch.rights
 }
 
 // add takes in others.
 func (ch *changes) add(others *changes) {
+	ch.rights = ch.rights || others.rights
 	into := ch.parts()
 	for name, s := range others.parts() {
 		if s.many {
@@ -96,7 +99,7 @@ func (ch *changes) add(others *changes) {
 // many is what may have changed unseen: anything.
 func many() changes {
 	all := noted{many: true}
-	return changes{operations: all, jobs: all, bare: all}
+	return changes{operations: all, jobs: all, bare: all, rights: true}
 }
 
 // notices tells this controller's readers, and the other controllers, what changed
@@ -148,14 +151,26 @@ func (n *notices) jobs(list iter.Seq2[cloud.JobID, bool]) {
 	signal(n.news)
 }
 
+// revoked notes that somebody's credential or role was taken.
+func (n *notices) revoked() {
+	n.mu.Lock()
+	n.own.rights = true
+	n.mu.Unlock()
+	signal(n.news)
+}
+
+// toldRights is what controllers tell each other of taken rights.
+const toldRights = "rights"
+
 // heard notes what another controller tells of its changes: a part's name, and
 // ids or a star for many.
 func (n *notices) heard(text string) {
 	words := strings.Fields(text)
-	if len(words) == 0 || n.count.Load() == 0 {
+	if len(words) == 0 || words[0] != toldRights && n.count.Load() == 0 {
 		return
 	}
 	n.mu.Lock()
+	n.others.rights = n.others.rights || words[0] == toldRights
 	if s := n.others.parts()[words[0]]; s != nil {
 		for _, id := range words[1:] {
 			if id == "*" {
@@ -217,6 +232,12 @@ func (c *Control) tellChanges(ctx context.Context) error {
 		case <-c.notices.news:
 		}
 		own, others := c.notices.take()
+		if others.rights {
+			c.auth.forget()
+		}
+		if own.rights || others.rights {
+			c.feed.revoked()
+		}
 		if err := c.tellOthers(ctx, &own); err != nil {
 			c.Log.Error("tell other controllers what changed", "err", err)
 			c.notices.giveBack(own, changes{})
@@ -241,6 +262,9 @@ func (c *Control) tellOthers(ctx context.Context, own *changes) error {
 	}
 	const idBytes = 36 + 1
 	return ended(ctx, c.DB.Update(ctx, func(tx *store.Tx) error {
+		if own.rights {
+			tx.Tell(toldRights)
+		}
 		for name, s := range own.parts() {
 			if s.many {
 				tx.Tell(name + " *")

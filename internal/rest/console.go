@@ -106,11 +106,14 @@ func (p patient) Write(b []byte) (int, error) {
 	return p.Conn.Write(b)
 }
 
-// consoleCheck is how often the credential of an open console is looked at.
+// consoleCheck is how often the credential of an open console is looked at, besides
+// when any is taken.
 const consoleCheck = 5 * time.Second
 
 // holds returns when the request's credential holds no longer, or ctx ends.
 func (s *Server) holds(ctx context.Context, r *http.Request) error {
+	revoked, stop := s.control.Revocations()
+	defer stop()
 	tick := time.NewTicker(consoleCheck)
 	defer tick.Stop()
 	for {
@@ -118,6 +121,7 @@ func (s *Server) holds(ctx context.Context, r *http.Request) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-revoked:
 		}
 		_, err := s.recheck(ctx, r)
 		if err != nil && !errors.Is(err, context.Canceled) && cloud.Is(err, cloud.Unauthenticated) {

@@ -83,10 +83,14 @@ func (s *Server) eventList(ctx context.Context, r *control.Request, in *eventLis
 	return pageOf(list, next, eventView), nil
 }
 
+func isWebSocket(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
 // feedOr takes the WebSockets at the path of events.
 func (s *Server) feedOr(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == eventsPath && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		if r.URL.Path == eventsPath && isWebSocket(r) {
 			callOf(r.Context()).route = eventsPath
 			s.feed(w, r)
 			return
@@ -130,7 +134,9 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		s.ping(ctx, ws)
 	}()
-	following.Send = func(events []cloud.Event, notices []control.Notice) error { return s.sendNews(ctx, ws, events, notices) }
+	following.Send = func(events []cloud.Event, notices []control.Notice) error {
+		return s.sendNews(ctx, ws, events, notices)
+	}
 	following.Recheck = func(ctx context.Context) (*control.Request, error) { return s.recheck(ctx, r) }
 	err = s.control.FollowEvents(ctx, callOf(r.Context()).request, following)
 	switch {

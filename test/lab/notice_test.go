@@ -133,3 +133,51 @@ func TestNoticesOfAnotherController(t *testing.T) {
 	b.Stop()
 	l.Until("the reader is told that B is gone", func() bool { return len(h.of("")) >= told+2 })
 }
+
+// TestRevocationReachesAReaderAtAnotherController: the reader is at A, his token is
+// taken at B.
+func TestRevocationReachesAReaderAtAnotherController(t *testing.T) {
+	t.Parallel()
+	l, b := twoControllers(t)
+	u := &cloud.User{Name: "ada", Role: cloud.InstallationAdmin}
+	if err := l.Control.CreateUser(t.Context(), l.Admin, u, "correct horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	own := *l.Admin
+	own.User = u
+	token := &cloud.Token{Name: "feed"}
+	secret, err := l.Control.CreateToken(t.Context(), &own, u.ID, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.Control.Authenticate(t.Context(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		ended <- l.Control.FollowEvents(t.Context(), r, control.Following{
+			After: -1, Notices: true,
+			Send: func([]cloud.Event, []control.Notice) error {
+				select {
+				case began <- struct{}{}:
+				default:
+				}
+				return nil
+			},
+			Recheck: func(ctx context.Context) (*control.Request, error) { return l.Control.Authenticate(ctx, secret) },
+		})
+	}()
+	<-began
+	if err := b.Control.DeleteToken(t.Context(), l.Admin, token.ID); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if !cloud.Is(err, cloud.Unauthenticated) {
+			t.Errorf("the feed ends with %v", err)
+		}
+	case <-time.After(3 * time.Second): // on a busy machine; by itself it looks after five
+		t.Error("the feed goes on")
+	}
+}
