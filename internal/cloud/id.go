@@ -37,6 +37,9 @@ type (
 	BundleID      string
 	DeploymentID  string
 	ActionID      string
+	WikiSpaceID   string
+	WikiPageID    string
+	RevisionID    string
 )
 
 // NewID returns a fresh UUIDv7: ids of one process sort by time of creation.
@@ -157,6 +160,8 @@ const (
 	KindProject        Kind = "project"
 	KindDeployment     Kind = "deployment"
 	KindBundle         Kind = "bundle"
+	KindWikiSpace      Kind = "space"
+	KindWikiPage       Kind = "page"
 )
 
 // Meta is what every stored object has.

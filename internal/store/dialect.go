@@ -207,6 +207,8 @@ func uniqueError(what string, cause error) error {
 		field = "public_port"
 	case strings.Contains(what, "address"):
 		field = "address"
+	case strings.Contains(what, "slug"):
+		field = "slug"
 	case strings.Contains(what, ".name"), strings.HasSuffix(what, "_name"):
 		field = "name"
 	case strings.Contains(what, "memberships"):

@@ -19,7 +19,8 @@ type Query struct {
 	Cursor string   // from the page before; "" for the first
 	Sort   string   // a declared key, with - before it for descending; "" is by id
 	Filter []string // field=value, field!=value or field~part, all of which must hold
-	// Visible is what the reader may see; the zero value sees nothing.
+	// Visible is what the reader may see; the zero value sees nothing but what is open
+	// to everybody.
 	Visible Visibility
 	Deleted bool // also deleted rows
 
@@ -161,6 +162,9 @@ func (t *table[T]) visible(v Visibility) (string, []any) {
 	}
 	var ors []string
 	var args []any
+	if t.open != "" {
+		ors = append(ors, t.open)
+	}
 	if v.Shared {
 		ors = append(ors, t.account+" = ''")
 	}

@@ -35,6 +35,9 @@ type table[T any] struct {
 	// account, cloudspace, machine and project are the columns of the visibility
 	// predicate; "" where the kind has none.
 	account, cloudspace, machine, project string
+	// open is the condition of rows that everybody who is signed in may see, beyond
+	// the predicate; "" where the kind has none.
+	open string
 }
 
 var metaCols = []string{"created_at", "updated_at", "deleted_at", "version"}
