@@ -15,6 +15,7 @@ type Problem struct {
 	Detail     string         `json:"detail,omitempty" doc:"What failed, on what, and the way out." example:"machine web-1 is running; stop it before you resize it"`
 	Field      string         `json:"field,omitempty" doc:"The input field that is wrong." example:"disk_gib"`
 	State      string         `json:"state,omitempty" doc:"The object's current state, with code conflict." example:"running"`
+	Version    int64          `json:"version,omitempty" doc:"The object's present version, with code conflict and an If-Match that is not it." example:"4"`
 	RetryAfter int64          `json:"retry_after,omitempty" doc:"Seconds after which to try again; the same as the header Retry-After."`
 	RequestID  string         `json:"request_id,omitempty" doc:"Quote it to your operator: the log has the rest under it."`
 	Errors     []ProblemField `json:"errors,omitempty" doc:"All wrong fields, where several were found; the first is also in detail and field."`

@@ -36,6 +36,7 @@ type Error struct {
 	Message    string // for people: what failed, on what, and the way out
 	Field      string // the input field that is wrong, "" if none
 	State      string // the object's current state, with Conflict
+	Version    int64  // the object's present version, with a Conflict about IfMatch
 	RequestID  string
 	RetryAfter time.Duration // 0 if the server named no time
 	Operation  string        // id of the operation that failed, "" if none
@@ -75,7 +76,7 @@ func errorOf(res *http.Response) *Error {
 	body, _ := io.ReadAll(io.LimitReader(res.Body, maxProblem)) // what could be read must do
 	var p api.Problem
 	if json.Unmarshal(body, &p) == nil && p.Code != "" {
-		e.Code, e.Message, e.Field, e.State = p.Code, p.Detail, p.Field, p.State
+		e.Code, e.Message, e.Field, e.State, e.Version = p.Code, p.Detail, p.Field, p.State, p.Version
 		if p.RequestID != "" {
 			e.RequestID = p.RequestID
 		}

@@ -15,7 +15,7 @@ var imports = map[string][]string{
 	"internal/cli":              {"client", "api", "internal/octopod", "internal/octopod/database"},
 	"internal/cli/octo":         {"internal/octopod"},
 	"internal/cloud":            {},
-	"internal/control":          {"internal/cloud", "internal/wire", "internal/store", "internal/authz", "internal/job", "internal/op", "internal/reconcile", "internal/script", "internal/blob", "internal/pki", "internal/schedule", "internal/bundle"},
+	"internal/control":          {"internal/cloud", "internal/wire", "internal/store", "internal/authz", "internal/job", "internal/op", "internal/reconcile", "internal/script", "internal/blob", "internal/pki", "internal/schedule", "internal/bundle", "internal/wiki"},
 	"internal/exchange":         {"internal/wire", "internal/cloud", "internal/control", "internal/job", "internal/script", "internal/blob", "internal/pki"},
 	"internal/job":              {"internal/cloud", "internal/store", "internal/wire"},
 	"internal/octopod":          {},
@@ -24,11 +24,12 @@ var imports = map[string][]string{
 	"internal/pki":              {},
 	"internal/process":          {"internal/cloud", "internal/wire", "internal/sal"},
 	"internal/reconcile":        {"internal/cloud"},
-	"internal/rest":             {"api", "internal/cloud", "internal/control", "internal/octopod"},
+	"internal/rest":             {"api", "internal/cloud", "internal/control", "internal/octopod", "internal/wiki"},
 	"internal/sal":              {"internal/cloud", "internal/wire"},
 	"internal/schedule":         {"internal/cloud"},
 	"internal/script":           {"internal/cloud", "internal/schedule"},
 	"internal/store":            {"internal/cloud"},
+	"internal/wiki":             {"internal/cloud"},
 	"internal/wire":             {"internal/cloud"},
 
 	// The drivers, one folder each.
@@ -85,6 +86,8 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":        {"internal/cli"},
 	"github.com/vishvananda":        {"internal/sal"},
 	"gocloud.dev":                   {"internal/blob"},
+	"github.com/yuin/goldmark":      {"internal/wiki"},
+	"github.com/microcosm-cc":       {"internal/wiki"},
 }
 
 // only lists packages that are restricted to the standard library and these modules.

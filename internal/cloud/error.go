@@ -32,6 +32,7 @@ type Error struct {
 	Message string // a sentence for the user: what failed, on what, and the way out
 	Field   string // the input field that is wrong, in the API's spelling; "" if none
 	State   string // the current state, with Conflict
+	Version int64  // the present version, with a Conflict about one that has passed; else 0
 	// RetryAfter is set with RateLimited and Unavailable where a time is known.
 	RetryAfter time.Duration
 	Cause      error

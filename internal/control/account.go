@@ -231,9 +231,14 @@ func (ch *change) emptyAccount(a *cloud.Account) error {
 	if err != nil {
 		return err
 	}
+	pages, _, err := ch.Tx.WikiSpaces(store.Query{Limit: shown + 1, Visible: store.Everything, Filter: []string{"account=" + string(a.ID)}})
+	if err != nil {
+		return err
+	}
 	var left []string
 	left = append(left, namesOf("cloudspace", spaces, func(v *cloud.Cloudspace) string { return v.Name }, shown)...)
 	left = append(left, namesOf("project", projects, func(v *cloud.Project) string { return v.Name }, shown)...)
+	left = append(left, namesOf("space of pages", pages, func(v *cloud.WikiSpace) string { return v.Name }, shown)...)
 	left = append(left, namesOf("image", images, func(v *cloud.Image) string { return v.Name }, shown)...)
 	left = append(left, namesOf("script", scripts, func(v *cloud.Script) string { return v.Name }, shown)...)
 	left = append(left, namesOf("service account", services, func(v *cloud.User) string { return v.Name }, shown)...)

@@ -84,6 +84,7 @@ type Control struct {
 	auth    *credentials
 	images  imageBodies
 	onces   onces
+	renders chan struct{} // has room for the pages that are made at the same time
 	answers answers       // of projects' default and key scripts
 	cleared chan struct{} // leftovers may be looked at again
 	// resolver finds the addresses of images' sources; nil is the system's.
@@ -106,6 +107,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Pace.Nodes = cmp.Or(c.Pace.Nodes, c.NodeOffline/9)
 	c.Pace.complete()
 	c.images.fetches = newFetches()
+	c.renders = make(chan struct{}, maxRenders)
 	c.answers.byID = map[string]*answer{}
 	c.answers.ctx, c.answers.stop = context.WithCancel(context.WithoutCancel(ctx))
 	c.loops = reconcile.New(c.takeLease, cfg.Log)
@@ -211,7 +213,9 @@ func (ch *change) start(o *cloud.Operation) (*cloud.Operation, error) {
 // match checks the version that the caller's change was made from.
 func (ch *change) match(kind cloud.Kind, name string, version int64) error {
 	if ch.r.IfMatch != 0 && ch.r.IfMatch != version {
-		return cloud.Errorf(cloud.Conflict, "%s %s has version %d now, not %d; read it again", kind, name, version, ch.r.IfMatch)
+		err := cloud.Errorf(cloud.Conflict, "%s %s has version %d now, not %d; read it again", kind, name, version, ch.r.IfMatch)
+		err.Version = version
+		return err
 	}
 	return nil
 }

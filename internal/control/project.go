@@ -190,7 +190,7 @@ func (c *Control) UpdateProject(ctx context.Context, r *Request, ref ProjectRef,
 	return p, err
 }
 
-// DeleteProject removes a project without deployments.
+// DeleteProject removes a project without deployments and spaces of pages.
 func (c *Control) DeleteProject(ctx context.Context, r *Request, ref ProjectRef) error {
 	return c.change(ctx, r, "project.delete", func(ch *change) error {
 		p, err := ch.projectFor(authz.Delete, ref)
@@ -206,6 +206,13 @@ func (c *Control) DeleteProject(ctx context.Context, r *Request, ref ProjectRef)
 		}
 		if len(left) > 0 {
 			return cloud.Errorf(cloud.Conflict, "project %s still has deployments (%s, …); delete them first", p.Name, left[0].Name)
+		}
+		pages, _, err := ch.Tx.WikiSpaces(store.Query{Limit: 1, Visible: store.Everything, Filter: []string{"project=" + string(p.ID)}})
+		if err != nil {
+			return err
+		}
+		if len(pages) > 0 {
+			return cloud.Errorf(cloud.Conflict, "project %s still has spaces of pages (%s, …); delete them first", p.Name, pages[0].Name)
 		}
 		if p.DeletedAt, err = ch.Now(); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Retention struct {
 	Events     time.Duration
 	Usage      time.Duration // byte counters of machines
 	Deleted    time.Duration // rows of deleted objects
+	// PageRevisions is how many revisions of each page are kept.
+	PageRevisions int64
 }
 
 // Forever keeps.
@@ -32,6 +35,7 @@ const Forever = time.Duration(math.MaxInt64)
 const day = 24 * time.Hour
 
 func (r *Retention) complete() {
+	r.PageRevisions = cmp.Or(r.PageRevisions, 100)
 	for _, d := range []struct {
 		of  *time.Duration
 		def time.Duration
@@ -121,6 +125,7 @@ func (c *Control) retainOnce(ctx context.Context) error {
 		{"events", c.Retention.Events, c.rows((*store.Tx).ForgetEvents)},
 		{"usage", c.Retention.Usage, c.rows((*store.Tx).ForgetUsage)},
 		{"deleted objects", c.Retention.Deleted, c.rows((*store.Tx).ForgetDeleted)},
+		{"deleted pages", c.Retention.Deleted, c.rows((*store.Tx).ForgetWikiPages)},
 	} {
 		if r.keep == Forever {
 			continue

@@ -61,7 +61,21 @@ func fixture(w *world) map[string]string {
 	ids["location"], ids["size"] = string(l.ID), string(z.ID)
 	peopleFixture(w, ids)
 	deploymentFixture(w, ids)
+	pages, p := w.pages(control.WikiSpaceRef{Account: ids["account"], Space: "runbooks"})
+	ids["space"], ids["page"], ids["number"] = string(pages.ID), string(p.ID), "1"
 	return ids
+}
+
+// pages is a space with a page.
+func (w *world) pages(at control.WikiSpaceRef) (*control.WikiSpace, *control.WikiPage) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	s, err := w.control.CreateWikiSpace(ctx, w.root, at.Account, at.Project, control.WikiSpaceChange{Name: &at.Space})
+	w.ok(err)
+	slug, text := "index", "# Front\nWhat is peculiar to "+at.Account+at.Project
+	p, err := w.control.CreateWikiPage(ctx, w.root, control.WikiSpaceRef{Space: string(s.ID)}, control.WikiPageChange{Slug: &slug, Body: &text})
+	w.ok(err)
+	return s, p
 }
 
 // deploymentFixture are a project without control scripts, so that none is waited
@@ -266,6 +280,14 @@ var accesses = map[string]access{
 	"list-leftovers":    {may: operator, stranger: 403}, "delete-leftover": {may: operator},
 	"get-leftover": {may: operator}, "verify-events": {may: operator, stranger: 403},
 
+	"list-spaces": {may: anyone}, "list-pages": {may: anyone}, "list-macros": {may: anyone}, "render-page": {may: anyone, body: `{"body":"x"}`},
+	"create-space": {may: member, body: `{"account":"{account}","name":"x"}`},
+	"get-space":    {may: reader}, "update-space": {may: member, body: `{"title":"x"}`}, "delete-space": {may: member, query: "force=true"},
+	"create-page": {may: member, body: `{"space":"{space}","slug":"x"}`},
+	"get-page":    {may: reader}, "get-page-html": {may: reader}, "update-page": {may: member, body: `{"title":"x"}`}, "delete-page": {may: member},
+	"list-page-revisions": {may: reader}, "get-page-revision": {may: reader}, "diff-page-revision": {may: reader},
+	"restore-page-revision": {may: member},
+
 	"list-scripts": {may: operator, stranger: 200}, "get-script": {may: operator}, "get-script-source": {may: operator},
 	"list-script-revisions": {may: operator}, "delete-script": {may: operator},
 	"create-script":  {may: operator, stranger: 403, query: "name=x", body: "#!/bin/sh\ntrue\n"},
@@ -386,7 +408,7 @@ func checkAccess(t *testing.T, w *world, op *huma.Operation, a access, ids map[s
 	if !ok {
 		t.Errorf("%s gets %d: %.300s", who, got, res.text)
 	}
-	if own := []string{"list-users", "list-tokens", "list-locations", "list-sizes", "list-images"}; who == "stranger" && got == 200 &&
+	if own := []string{"list-users", "list-tokens", "list-locations", "list-sizes", "list-images", "list-macros"}; who == "stranger" && got == 200 &&
 		strings.HasPrefix(op.OperationID, "list-") && !slices.Contains(own, op.OperationID) && !strings.Contains(res.text, `"items":[]`) {
 		t.Errorf("a stranger sees %.300s", res.text)
 	}

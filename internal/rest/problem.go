@@ -89,7 +89,7 @@ func (s *Server) problem(ctx context.Context, err error) *answer {
 	}, http.Header{}}
 	var e *cloud.Error
 	if errors.As(err, &e) {
-		a.Field, a.State = e.Field, e.State
+		a.Field, a.State, a.Version = e.Field, e.State, e.Version
 		if e.RetryAfter > 0 {
 			a.RetryAfter = int64(math.Ceil(e.RetryAfter.Seconds()))
 		}

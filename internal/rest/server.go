@@ -145,6 +145,7 @@ func (s *Server) register() {
 		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages,
 		s.registerProjects, s.registerBundles, s.registerDeployments,
 		s.registerCloudspaces, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
+		s.registerWikiSpaces, s.registerWikiPages, s.registerWikiRevisions,
 		s.registerScripts, s.registerJobs, s.registerRuns, s.registerSchedules,
 		s.registerOperations, s.registerEvents, s.registerLeftovers,
 	} {

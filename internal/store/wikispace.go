@@ -29,6 +29,20 @@ func (tx *Tx) WikiSpace(id cloud.WikiSpaceID) (*cloud.WikiSpace, error) {
 // UpdateWikiSpace writes the space back; Conflict if it was changed since it was read.
 func (tx *Tx) UpdateWikiSpace(v *cloud.WikiSpace) error { return wikiSpaces.update(tx, v) }
 
+// WikiSpacesByID returns those of the spaces that are not deleted.
+func (tx *Tx) WikiSpacesByID(ids []cloud.WikiSpaceID) (map[cloud.WikiSpaceID]cloud.WikiSpace, error) {
+	out := map[cloud.WikiSpaceID]cloud.WikiSpace{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	_, args := orIn(nil, nil, "", ids)
+	list, err := wikiSpaces.all(tx, "deleted_at = 0 AND "+in("id", len(ids)), args...)
+	for _, s := range list {
+		out[s.ID] = s
+	}
+	return out, err
+}
+
 // WikiSpaces returns a page of spaces and the cursor of the next one.
 func (tx *Tx) WikiSpaces(q Query) ([]cloud.WikiSpace, string, error) { return wikiSpaces.list(tx, q) }
 

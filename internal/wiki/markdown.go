@@ -32,23 +32,56 @@ var markdown = goldmark.New(
 			util.Prioritized(parser.NewCodeSpanParser(), 100),
 			util.Prioritized(pageParser{}, 150),
 			util.Prioritized(macroInlineParser{}, 160),
-			util.Prioritized(parser.NewLinkParser(), 200),
+			util.Prioritized(bounded{parser.NewLinkParser()}, 200),
 			util.Prioritized(parser.NewAutoLinkParser(), 300),
-			util.Prioritized(parser.NewEmphasisParser(), 500),
+			util.Prioritized(bounded{parser.NewEmphasisParser()}, 500),
+			util.Prioritized(bounded{extension.NewStrikethroughParser()}, 500),
 		),
 		parser.WithParagraphTransformers(util.Prioritized(parser.LinkReferenceParagraphTransformer, 100)),
 		parser.WithAutoHeadingID(),
 	)),
 	goldmark.WithExtensions(
 		extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
-		extension.Strikethrough, extension.TaskList, extension.Linkify,
+		extension.TaskList, extension.Linkify,
 		extension.NewFootnote(extension.WithFootnoteIDPrefixFunction(func(n ast.Node) []byte {
 			p, _ := n.OwnerDocument().Meta()[metaPrefix].(string)
 			return []byte(p)
 		})),
 	),
-	goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(nodes{}, 100))),
+	goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(nodes{}, 100), util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500))),
 )
+
+// bounded lets an inline parser see only so many marks of a paragraph: the time for
+// them grows with the square of their number. What is beyond is text.
+type bounded struct{ parser.InlineParser }
+
+// marks counts those of one paragraph, cell or heading.
+type marks struct {
+	block ast.Node
+	n     int
+}
+
+var marksKey = parser.NewContextKey()
+
+// Parse implements parser.InlineParser.
+func (b bounded) Parse(parent ast.Node, block text.Reader, pc parser.Context) ast.Node {
+	m, ok := pc.Get(marksKey).(*marks)
+	if !ok || m.block != parent {
+		m = &marks{block: parent}
+		pc.Set(marksKey, m)
+	}
+	if m.n++; m.n > maxMarks {
+		return nil
+	}
+	return b.InlineParser.Parse(parent, block, pc)
+}
+
+// CloseBlock implements parser.CloseBlocker.
+func (b bounded) CloseBlock(parent ast.Node, block text.Reader, pc parser.Context) {
+	if c, ok := b.InlineParser.(parser.CloseBlocker); ok {
+		c.CloseBlock(parent, block, pc)
+	}
+}
 
 // The nodes of our own.
 var (
@@ -192,7 +225,7 @@ func (pageParser) Trigger() []byte { return []byte{'['} }
 // Parse implements parser.InlineParser.
 func (pageParser) Parse(_ ast.Node, block text.Reader, _ parser.Context) ast.Node {
 	line, segment := block.PeekLine()
-	l, n := scanPageLink(string(line[:min(len(line), maxMacro)]))
+	l, n := scanPageLink(string(line[:min(len(line), maxPageLink)]))
 	if n == 0 {
 		return nil
 	}

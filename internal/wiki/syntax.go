@@ -88,6 +88,9 @@ func scanArg(s string) (p pair, rest string, err error) {
 	return p, "", fmt.Errorf("%s: the value has no closing quote", p.name)
 }
 
+// maxPageLink bounds what is written of one link to a page in bytes.
+const maxPageLink = 600
+
 var pageLink = regexp.MustCompile(`^\[\[(?:([a-z0-9-]{1,63}):)?([a-z0-9._/-]{1,200})(?:#([^\[\]|#\s]{1,100}))?(?:\|([^\[\]|]{1,200}))?\]\]`)
 
 // scanPageLink finds the link [[space:slug#heading|text]] with which the line begins.

@@ -16,12 +16,13 @@ import (
 
 // The limits of one page with all that it includes.
 const (
-	maxDepth    = 5       // of included pages in included pages
-	maxIncludes = 50      // in all
-	maxSource   = 1 << 20 // bytes of Markdown, in all
-	maxLinks    = 1000    // links to pages that are looked up, in all
-	maxNesting  = 32      // of quotes and lists
-	maxLine     = 4 << 10 // bytes
+	maxDepth    = 5        // of included pages in included pages
+	maxIncludes = 50       // in all
+	maxSource   = 1 << 20  // bytes of Markdown, in all
+	maxLinks    = 1000     // links to pages that are looked up, in all
+	maxNesting  = 32       // of quotes and lists
+	maxLine     = 16 << 10 // bytes
+	maxMarks    = 1000     // of emphasis and links in a paragraph; more are text
 	maxProblems = 100
 )
 
@@ -136,22 +137,20 @@ func check(text string) error {
 
 // depth is how many quotes and lists the line may begin.
 func depth(line string) int {
-	quotes, lists, digits := 0, 0, 0
+	sure, rule, digits := 0, 0, 0
 	for _, c := range line {
 		switch {
-		case c == '>':
-			quotes, digits = quotes+1, 0
-		case strings.ContainsRune("-+*", c):
-			lists, digits = lists+1, 0
+		case c == '>' || c == '+' || (c == '.' || c == ')') && digits > 0:
+			sure, digits = sure+1, 0
+		case c == '-' || c == '*':
+			rule, digits = rule+1, 0
 		case '0' <= c && c <= '9':
 			digits++
-		case (c == '.' || c == ')') && digits > 0:
-			lists, digits = lists+1, 0
-		case c != ' ' && c != '\t' && c != '\n':
-			return quotes + lists
+		case c != ' ' && c != '\t' && c != '\n' && c != '\r':
+			return sure + rule
 		}
 	}
-	return quotes // the rest is a rule
+	return sure // the others are a line across the page
 }
 
 // Title is the text of the first heading, "" if there is none.
