@@ -32,6 +32,8 @@ type app struct {
 	Env
 	context, account, cloudspace string
 	project                      string // of deployments
+	space                        string // of pages
+	installation                 bool   // the space is the installation's
 	output                       string
 	timeout                      time.Duration
 	dryRun, wait                 bool
@@ -58,7 +60,7 @@ func New(env Env) *cobra.Command {
 	root.AddCommand(
 		a.loginCommand(), a.contextCommand(),
 		a.nodeCommand(), a.runCommand(), a.scriptCommand(), a.scheduleCommand(), a.jobCommand(), a.operationCommand(),
-		a.projectCommand(), a.deploymentCommand(), a.bundleCommand(),
+		a.projectCommand(), a.deploymentCommand(), a.bundleCommand(), a.wikiSpaceCommand(), a.wikiPageCommand(),
 		a.machineCommand(), a.portForwardCommand(), a.diskCommand(), a.imageCommand(), a.sizeCommand(), a.cloudspaceCommand(),
 		a.accountCommand(), a.userCommand(), a.serviceAccountCommand(), a.membershipCommand(), a.tokenCommand(), a.sshKeyCommand(),
 		a.locationCommand(), a.eventCommand(), a.quotaCommand(), a.leftoverCommand(),

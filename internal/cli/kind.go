@@ -19,6 +19,8 @@ const (
 	inAccount
 	inCloudspace
 	inProject
+	inWiki  // of a project, an account or the installation
+	inSpace // a space of pages
 )
 
 // kind is what the common commands need to know of a kind.

@@ -100,6 +100,16 @@ func (a *app) in(ctx context.Context, c *client.Client, l level, ref string) (cl
 		account, project, err := a.theProject(ctx, c)
 		return client.InProject(account, project), err
 	}
+	if l == inWiki || l == inSpace {
+		account, project, err := a.wikiScope()
+		if l == inWiki {
+			return client.InProject(account, project), err
+		}
+		if err == nil && a.space == "" {
+			err = usagef("name the space with --space")
+		}
+		return client.InSpace(account, project, a.space), err
+	}
 	account, cloudspace, err := a.theCloudspace(ctx, c)
 	return client.In(account, cloudspace), err
 }
