@@ -2,6 +2,10 @@ package wiki
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -104,5 +108,104 @@ func TestRender(t *testing.T) {
 				t.Errorf("-want +got:\n%s", d)
 			}
 		})
+	}
+}
+
+// What is wrong in a text is shown in its place, with the way out, and listed with
+// its line; the rest of the page is there.
+func TestProblems(t *testing.T) {
+	for _, tt := range []struct {
+		name, in string
+		line     int
+		macro    string
+		want     string // part of the message
+	}{
+		{"unknown macro", "a\n\n{{machinez}}", 3, "machinez", "there is no such macro; the macros are action,"},
+		{"unknown argument", "{{machines acount=x}}", 1, "machines", `"acount" is no argument of machines; they are account, cloudspace, state, limit`},
+		{"no argument", "{{machines acme}}", 1, "machines", "write name=value"},
+		{"twice", "{{machines limit=1 limit=2}}", 1, "machines", "limit is given twice"},
+		{"no word", "{{machines state=runing}}", 1, "machines", `"runing" is none of creating,`},
+		{"number", "{{machines limit=1000}}", 1, "machines", "limit: must be a number from 1 to 100"},
+		{"not closed", `{{machines account="x}}`, 1, "machines", "no closing quote"},
+		{"one of", "{{status}}", 1, "status", "give exactly one of deployment, machine, node"},
+		{"one of two", "{{run script=x node=a role=compute}}", 1, "run", "exactly one of"},
+		{"required", "{{run all=true}}", 1, "run", "script is required"},
+		{"object", `{{run script=x all=true args="[]"}}`, 1, "run", "must be a JSON object"},
+		{"no macro", "a {{ .Values.x }}", 1, "", "is no macro: it is written"},
+		{"within a line", "see {{machines}}", 1, "machines", "only on a line of its own"},
+		{"missing page", "x\ny [[none]]", 2, "", "no page none that you may read"},
+		{"missing include", "{{include page=none}}", 1, "include", "no page none that you may read"},
+		{"other scheme", "[x](javascript:alert)", 1, "", "links lead to http"},
+		{"image", "![x](http://example.com/x.png)", 1, "", "images come from https"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := render(t, tt.in+"\n\nrest")
+			if len(p.Problems) != 1 || p.Problems[0].Line != tt.line || p.Problems[0].Macro != tt.macro || !strings.Contains(p.Problems[0].Message, tt.want) {
+				t.Errorf("problems = %+v", p.Problems)
+			}
+			if !strings.Contains(p.HTML, "rest</p>") {
+				t.Errorf("the rest is missing: %s", p.HTML)
+			}
+		})
+	}
+}
+
+func TestIncludeLimits(t *testing.T) {
+	if p := render(t, "{{include page=loop}}"); !strings.Contains(p.HTML, "the page includes itself: deep/here &gt; loop &gt; loop2 &gt; loop") {
+		t.Error(p.HTML)
+	}
+	if p := render(t, strings.Repeat("{{include page=a}}\n", maxIncludes+1)); !strings.Contains(p.HTML, "includes more than 50 others") {
+		t.Error(p.HTML)
+	}
+}
+
+// Each macro's example is valid.
+func TestExamples(t *testing.T) {
+	for _, m := range Macros() {
+		if list, err := Check(m.Example); err != nil || len(list) > 0 {
+			t.Errorf("%s: %v, %v", m.Example, list, err)
+		}
+	}
+}
+
+// The pages that are shipped as examples show no errors.
+func TestExamplePages(t *testing.T) {
+	n := 0
+	err := filepath.WalkDir("../../examples/pages", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".md" {
+			return err
+		}
+		n++
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		_, body, _ := strings.Cut(strings.TrimPrefix(string(text), "---\n"), "\n---\n")
+		list, err := Check(body)
+		if err != nil || len(list) > 0 {
+			t.Errorf("%s: %+v, %v", path, list, err)
+		}
+		return nil
+	})
+	if err != nil || n < 4 {
+		t.Errorf("%d pages, %v", n, err)
+	}
+}
+
+// The page about pages has the macros and their arguments as they are.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/pages.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range Macros() {
+		var args []string
+		for _, a := range m.Args {
+			args = append(args, "`"+a.Name+"`")
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s | %s |", m.Name, m.Class, strings.Join(args, " "), m.Summary)
+		if !strings.Contains(string(text), row+"\n") {
+			t.Errorf("docs/pages.md has not the row\n%s", row)
+		}
 	}
 }
