@@ -23,6 +23,7 @@ func upCommand() *cobra.Command {
 	node := nodeConfig{name: hostname()}
 	var sims int
 	var noMachines bool
+	var demo demoConfig
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run controller and agent on this machine",
@@ -32,8 +33,11 @@ func upCommand() *cobra.Command {
 			if err := cfg.complete(); err != nil {
 				return err
 			}
-			node.machines = !noMachines
-			return up(cmd.Context(), cfg, sims, node, newLog(cmd))
+			if err := demo.check(&cfg, sims); err != nil {
+				return err
+			}
+			node.machines = !noMachines && !demo.wanted
+			return up(cmd.Context(), cfg, sims, node, demo, newLog(cmd))
 		},
 	}
 	f := cmd.Flags()
@@ -46,11 +50,12 @@ func upCommand() *cobra.Command {
 	f.StringVar(&node.deployments, "deployments-listen", "127.0.0.1"+defaultDeployments, "address at which deployments of the bundle builtin:process are reached, taken while there are any")
 	f.IntVar(&sims, "sim", 0, "number of simulated nodes")
 	f.BoolVar(&noMachines, "no-machines", false, "the real agent offers no compute and no network role")
+	demo.flags(f)
 	f.Bool("debug", false, "log more")
 	return cmd
 }
 
-func up(ctx context.Context, cfg serverConfig, sims int, node nodeConfig, log *slog.Logger) error {
+func up(ctx context.Context, cfg serverConfig, sims int, node nodeConfig, demo demoConfig, log *slog.Logger) error {
 	c, err := newController(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -82,6 +87,12 @@ func up(ctx context.Context, cfg serverConfig, sims int, node nodeConfig, log *s
 		g.Go(func() error {
 			<-joined
 			return runSim(ctx, simConfig{servers: []string{c.agentURL()}, token: token, nodes: sims, seed: 1, speed: 1, prefix: "sim-"}, quiet(log))
+		})
+	}
+	if demo.wanted {
+		g.Go(func() error {
+			<-joined
+			return demo.fill(ctx, c, sims, log)
 		})
 	}
 	return g.Wait()
@@ -120,30 +131,4 @@ func hostname() string {
 		return "node-1"
 	}
 	return name
-}
-
-func serverCommand() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use:   "server --config FILE",
-		Short: "Run a controller",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := readConfig(file)
-			if err != nil {
-				return err
-			}
-			c, err := newController(cmd.Context(), cfg, newLog(cmd))
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			return c.run(cmd.Context())
-		},
-	}
-	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML); deploy/server.yaml is an example")
-	must(cmd.MarkFlagRequired("config"))
-	cmd.PersistentFlags().Bool("debug", false, "log more")
-	cmd.AddCommand(backupCommand(), restoreCommand(), rotateKeyCommand())
-	return cmd
 }
