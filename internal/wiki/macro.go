@@ -140,7 +140,8 @@ var table = []Macro{
 		Args: []Arg{
 			node,
 			{Name: "script", Type: String, Summary: "Only those that run this script.", Example: "disk-health"},
-			{Name: "state", Type: String, Summary: "Only those in this state.", Enum: words(cloud.JobTransitions.States()...)}, limit(10),
+			{Name: "state", Type: String, Summary: "Only those in this state.", Enum: words(cloud.JobTransitions.States()...)},
+			limit(10),
 		},
 		Example: "{{jobs script=disk-health state=failed}}",
 	},
@@ -158,7 +159,8 @@ var table = []Macro{
 		Args: []Arg{
 			account,
 			{Name: "cloudspace", Type: String, Summary: "Only those of this cloudspace of the account.", Example: "default"},
-			{Name: "state", Type: String, Summary: "Only those in this state.", Enum: words(cloud.MachineTransitions.States()...)}, limit(10),
+			{Name: "state", Type: String, Summary: "Only those in this state.", Enum: words(cloud.MachineTransitions.States()...)},
+			limit(10),
 		},
 		Example: "{{machines account=acme state=running}}",
 	},
@@ -181,8 +183,11 @@ var table = []Macro{
 		Name: "run", Class: Live, Block: true, Inline: true, Summary: "A button that runs a script on nodes after confirmation, if the reader may, and shows the results.",
 		Args: []Arg{
 			{Name: "script", Type: String, Required: true, Summary: "Name of the script.", Example: "disk-health"},
-			node, role, {Name: "all", Type: Boolean, Summary: "All nodes."}, site,
-			{Name: "args", Type: Object, Summary: "The script's arguments: a JSON object in quotes.", Example: `"{\"device\": \"sda\"}"`}, label,
+			node, role,
+			{Name: "all", Type: Boolean, Summary: "All nodes."},
+			site,
+			{Name: "args", Type: Object, Summary: "The script's arguments: a JSON object in quotes.", Example: `"{\"device\": \"sda\"}"`},
+			label,
 		},
 		OneOf:   []string{"node", "role", "all"},
 		Example: `{{run script=disk-health role=storage label="Check all disks"}}`,
