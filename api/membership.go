@@ -11,6 +11,7 @@ type Membership struct {
 	CloudspaceID string `json:"cloudspace_id,omitempty" doc:"Set for a role on a cloudspace or machine."`
 	MachineID    string `json:"machine_id,omitempty" doc:"Set for a role on a machine."`
 	ProjectID    string `json:"project_id,omitempty" doc:"Set for a role on a project."`
+	Provider     string `json:"provider,omitempty" doc:"Name of the sign-in provider whose groups give it: it follows them at each sign-in."`
 	Meta
 }
 

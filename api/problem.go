@@ -11,7 +11,7 @@ type Problem struct {
 	Type       string         `json:"type,omitempty" doc:"about:blank, or empty for the same."`
 	Title      string         `json:"title" doc:"The status in words." example:"Conflict"`
 	Status     int            `json:"status" doc:"The HTTP status." example:"409"`
-	Code       string         `json:"code" doc:"The kind of error." enum:"invalid,unauthenticated,denied,not-found,conflict,quota,capacity,too-large,rate-limited,unavailable,timeout,internal"`
+	Code       string         `json:"code" doc:"The kind of error." enum:"invalid,unauthenticated,second-factor,second-factor-missing,denied,not-found,conflict,quota,capacity,too-large,rate-limited,unavailable,timeout,internal"`
 	Detail     string         `json:"detail,omitempty" doc:"What failed, on what, and the way out." example:"machine web-1 is running; stop it before you resize it"`
 	Field      string         `json:"field,omitempty" doc:"The input field that is wrong." example:"disk_gib"`
 	State      string         `json:"state,omitempty" doc:"The object's current state, with code conflict." example:"running"`

@@ -9,6 +9,8 @@ type User struct {
 	Role        string `json:"role,omitempty" doc:"Role in the installation: admin, operator, support, billing; empty for most."`
 	Disabled    bool   `json:"disabled"`
 	HasPassword bool   `json:"has_password"`
+	TwoFactor   bool   `json:"two_factor" doc:"A second factor is enrolled."`
+	Issuer      string `json:"issuer,omitempty" doc:"Of the identity provider's account that the user is linked to."`
 	LockedUntil Time   `json:"locked_until,omitzero" doc:"Set after too many failed logins."`
 	LastLoginAt Time   `json:"last_login_at,omitzero"`
 	Meta

@@ -1,0 +1,21 @@
+package api
+
+// Found is an object that a search found.
+type Found struct {
+	Kind       string `json:"kind" doc:"As in events: machine, cloudspace, service-account, …" example:"machine"`
+	ID         string `json:"id"`
+	Name       string `json:"name,omitempty" doc:"Empty for kinds without one."`
+	AccountID  string `json:"account_id,omitempty"`
+	Account    string `json:"account,omitempty" doc:"Its name, if the caller may see it."`
+	ParentKind string `json:"parent_kind,omitempty" doc:"Of what it lies in, other than the account: cloudspace, machine, project, location." example:"cloudspace"`
+	ParentID   string `json:"parent_id,omitempty"`
+	Parent     string `json:"parent,omitempty" doc:"Its name, if the caller may see it." example:"prod"`
+	State      string `json:"state,omitempty" example:"running"`
+}
+
+// SearchResult is what a search found: by id, then names that begin with the text,
+// then names that have it anywhere.
+type SearchResult struct {
+	Items []Found `json:"items"`
+	More  bool    `json:"more" doc:"There is more of some kind than limit: type more of the name, or narrow it with kind."`
+}
