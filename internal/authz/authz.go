@@ -79,6 +79,7 @@ var offered = map[Action]rule{
 // table is the whole policy.
 var table = map[cloud.Kind]map[Action]rule{
 	cloud.KindInstallation: {Read: {viewers, ""}, Create: nobody, Update: nobody, Delete: nobody, Execute: nobody, Manage: nobody},
+	cloud.KindSettings:     {Read: {ops, ""}, Create: nobody, Update: nobody, Delete: nobody, Execute: nobody, Manage: nobody},
 	cloud.KindLocation:     offered,
 	cloud.KindSize:         offered,
 	cloud.KindNode:         infrastructure,
@@ -171,4 +172,18 @@ func WhoCould(a Action, k cloud.Kind) string {
 		return "an operator of the installation"
 	}
 	return "an admin of the installation"
+}
+
+// Kinds returns what the roles allow: for each kind the actions, in the order of
+// Actions. Kinds without any are left out.
+func Kinds(r Roles) map[cloud.Kind][]Action {
+	out := map[cloud.Kind][]Action{}
+	for k := range table {
+		for _, a := range Actions {
+			if Allowed(r, a, k) {
+				out[k] = append(out[k], a)
+			}
+		}
+	}
+	return out
 }

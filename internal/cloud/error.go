@@ -14,6 +14,7 @@ type ErrorKind string
 const (
 	Invalid         ErrorKind = "invalid"         // the input is wrong; Field says where
 	Unauthenticated ErrorKind = "unauthenticated" // nobody, or a credential that does not hold
+	SecondFactor    ErrorKind = "second-factor"   // the password is right, and a code is needed with it
 	Denied          ErrorKind = "denied"          // known, and not allowed
 	NotFound        ErrorKind = "not-found"       // does not exist, or may not be known to exist
 	Conflict        ErrorKind = "conflict"        // wrong state, taken name, stale version
@@ -24,6 +25,9 @@ const (
 	Unavailable     ErrorKind = "unavailable"     // a part that is needed is away; try again
 	Timeout         ErrorKind = "timeout"         // not done within the given time
 	Internal        ErrorKind = "internal"        // a defect or a broken part of ours
+
+	// SecondFactorMissing: the session may do nothing until its user enrols one.
+	SecondFactorMissing ErrorKind = "second-factor-missing"
 )
 
 // Error is the error that callers see. The cause is for the log only.

@@ -162,6 +162,7 @@ const (
 	KindBundle         Kind = "bundle"
 	KindWikiSpace      Kind = "space"
 	KindWikiPage       Kind = "page"
+	KindSettings       Kind = "settings"
 )
 
 // Meta is what every stored object has.

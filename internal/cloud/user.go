@@ -42,8 +42,21 @@ type User struct {
 	FailedLogins int64
 	LockedUntil  Time
 	LastLoginAt  Time
+
+	// The second factor: codes by time. TOTPSecret is sealed; "" means there is none.
+	TOTPSecret    string
+	TOTPPending   string   // a new secret, sealed, that no code has confirmed yet
+	TOTPStep      int64    // of the last code that was used: older ones hold no more
+	RecoveryCodes []string // hashes of those that were not used
+
+	// The account at an identity provider that the user is linked to; "" for none.
+	Issuer  string
+	Subject string
 	Meta
 }
+
+// HasSecondFactor reports whether a code is asked for with the password.
+func (u *User) HasSecondFactor() bool { return u.TOTPSecret != "" }
 
 // IsService reports whether the user is a service account.
 func (u *User) IsService() bool { return u.AccountID != "" }
@@ -87,6 +100,7 @@ type Membership struct {
 	CloudspaceID CloudspaceID // set for a cloudspace or machine
 	MachineID    MachineID    // set for a machine
 	ProjectID    ProjectID    // set for a project
+	Provider     string       // the sign-in provider whose groups give it; "" for a person's doing
 	Meta
 }
 
@@ -133,6 +147,7 @@ type Session struct {
 	CSRF      string
 	Address   string
 	UserAgent string
+	Provider  string // the sign-in provider that it came by; "" for a password
 	ExpiresAt Time
 	Meta
 }

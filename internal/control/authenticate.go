@@ -39,6 +39,7 @@ type credential struct {
 	memberships []cloud.Membership
 	token       *cloud.Token
 	session     *cloud.Session
+	enrol       bool // the session may only enrol a second factor
 	until       time.Time
 }
 
@@ -113,9 +114,20 @@ func errCredential() error {
 
 // Authenticate returns the request of whoever holds the credential: an API token
 // or the secret of a session's cookie. The caller completes it with what it knows
-// of the request. Everything that does not hold is Unauthenticated. What was
-// revoked on another controller holds for a second more.
+// of the request. Everything that does not hold is Unauthenticated; a session whose
+// user must enrol a second factor first is SecondFactorMissing. What was revoked on
+// another controller holds for a second more.
 func (c *Control) Authenticate(ctx context.Context, secret string) (*Request, error) {
+	r, err := c.AuthenticateToEnrol(ctx, secret)
+	if err == nil && r.Enrol {
+		return nil, cloud.Errorf(cloud.SecondFactorMissing, "this installation wants a second factor of you: enrol one before anything else")
+	}
+	return r, err
+}
+
+// AuthenticateToEnrol is Authenticate that lets also those in who must enrol a
+// second factor, for just that.
+func (c *Control) AuthenticateToEnrol(ctx context.Context, secret string) (*Request, error) {
 	if !strings.HasPrefix(secret, tokenPrefix+"_") {
 		return nil, errCredential()
 	}
@@ -139,6 +151,7 @@ func (c *Control) Authenticate(ctx context.Context, secret string) (*Request, er
 			return nil, errCredential()
 		}
 		r.Credential, r.CSRF = string(k.session.ID), k.session.CSRF
+		r.Provider, r.SignedInAt, r.Enrol = k.session.Provider, k.session.CreatedAt, k.enrol
 	default:
 		if k.token.ExpiresAt != 0 && k.token.ExpiresAt <= now {
 			return nil, errCredential()
@@ -167,6 +180,13 @@ func (c *Control) readCredential(ctx context.Context, hash string, session bool)
 		}
 		if k.user, err = tx.User(user); err != nil {
 			return err
+		}
+		if session && k.session.Provider == "" && !k.user.HasSecondFactor() {
+			settings, err := tx.Settings()
+			if err != nil {
+				return err
+			}
+			k.enrol = settings.WantsSecondFactor(k.user)
 		}
 		k.memberships, err = tx.MembershipsOf(user)
 		return err

@@ -49,7 +49,9 @@ type Config struct {
 	Lease, NodeOffline time.Duration
 	// MaxTokenAge is the longest life of a token; 0 lets tokens live for ever.
 	MaxTokenAge time.Duration
-	Pace        Pace
+	// SignIn are the identity providers that people may sign in with.
+	SignIn []cloud.SignInProvider
+	Pace   Pace
 }
 
 // Pace is how soon a controller notices what nobody tells it. A field that is 0
@@ -140,6 +142,9 @@ type Request struct {
 	Memberships []cloud.Membership
 	Credential  string          // id of the token or session, for the audit log
 	CSRF        string          // what a session's changes must bring along; "" for tokens
+	Provider    string          // the sign-in provider that the session came by
+	SignedInAt  cloud.Time      // when the session began; 0 for tokens
+	Enrol       bool            // the session may do nothing but enrol a second factor
 	ReadOnly    bool            // the token's scope is read
 	Account     cloud.AccountID // the one account that the token is limited to
 	ID          string          // X-Request-Id

@@ -88,7 +88,10 @@ func stateEvent(tx *store.Tx, action string, s subject, message string) error {
 }
 
 // secretFields never appear in a difference.
-var secretFields = map[string]bool{"PasswordHash": true, "Hash": true, "SetupHash": true, "CSRF": true, "UserData": true, "Meta": true, "Secrets": true, "Application": true, "Deployment": true, "EffectiveApplication": true, "EffectiveDeployment": true}
+var secretFields = map[string]bool{
+	"PasswordHash": true, "Hash": true, "SetupHash": true, "CSRF": true, "UserData": true, "Meta": true, "Secrets": true, "Application": true, "Deployment": true, "EffectiveApplication": true, "EffectiveDeployment": true,
+	"TOTPSecret": true, "TOTPPending": true, "TOTPStep": true, "RecoveryCodes": true,
+}
 
 // difference is {"field": [old, new], …} of two values of one struct type.
 func difference(before, after any) json.RawMessage {

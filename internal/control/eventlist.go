@@ -26,15 +26,55 @@ func (f EventFilter) takesNotice(n *Notice) bool {
 		(n.Many || len(f.Accounts) == 0 || slices.Contains(f.Accounts, n.AccountID))
 }
 
+// EventQuery narrows a list of events; what is empty does not.
+type EventQuery struct {
+	Actor       string // a name, or an id
+	Action      string // what the action begins with
+	Outcome     cloud.Outcome
+	Class       cloud.EventClass
+	Subject     string // an id
+	SubjectKind cloud.Kind
+	From, To    cloud.Time // the first moment, and the first one after
+}
+
 // Events returns a page of the events that the caller may see: those of its
 // accounts and cloudspaces; rows that belong to none are for the installation's
 // staff. Sort by seq or -seq.
 func (c *Control) Events(ctx context.Context, r *Request, q store.Query) (list []cloud.Event, next string, err error) {
+	return c.EventsOf(ctx, r, EventQuery{}, q)
+}
+
+// EventsOf is Events of those that the query of events finds.
+func (c *Control) EventsOf(ctx context.Context, r *Request, e EventQuery, q store.Query) (list []cloud.Event, next string, err error) {
 	err = c.view(ctx, func(tx *store.Tx) error {
-		list, next, err = tx.Events(r.query(cloud.KindEvent, q))
+		list, next, err = tx.EventsOf(store.EventQuery(e), r.query(cloud.KindEvent, q))
 		return err
 	})
 	return list, next, err
+}
+
+// ExportEvents calls send with all events that the caller may see and the query
+// finds, oldest first, a page at a time, up to the newest one there was when it
+// began. It holds no transaction while send writes.
+func (c *Control) ExportEvents(ctx context.Context, r *Request, e EventQuery, q store.Query, send func([]cloud.Event) error) error {
+	var last int64
+	if err := c.view(ctx, func(tx *store.Tx) (err error) { last, err = tx.LastEvent(); return err }); err != nil {
+		return err
+	}
+	q.Sort, q.Limit, q.Cursor = "seq", eventPage, ""
+	for {
+		list, next, err := c.EventsOf(ctx, r, e, q)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(list, func(e cloud.Event) bool { return e.Seq > last }); i >= 0 {
+			list, next = list[:i], ""
+		}
+		if err := send(list); err != nil || next == "" {
+			return err
+		}
+		q.Cursor = next
+	}
 }
 
 // eventPage is how many rows one look reads.

@@ -46,7 +46,7 @@ func (c *Control) SetPassword(ctx context.Context, r *Request, ref, old, passwor
 	}
 	id, own := u.ID, r.is(u.ID)
 	if own {
-		err = c.checkOwn(ctx, r, u, old)
+		err = c.checkOwn(ctx, r, u, "user.password", "old_password", old)
 	} else { // who is not allowed must not make us hash
 		err = r.mayReset(u, ref)
 	}
@@ -108,8 +108,8 @@ func hasPassword(u *cloud.User) error {
 	return cloud.Errorf(cloud.Invalid, "service account %s has no password; make a token for it", u.Name)
 }
 
-// checkOwn checks the caller's old password.
-func (c *Control) checkOwn(ctx context.Context, r *Request, u *cloud.User, old string) error {
+// checkOwn checks the caller's present password, which the field holds.
+func (c *Control) checkOwn(ctx context.Context, r *Request, u *cloud.User, action, field, old string) error {
 	if err := r.whole(); err != nil {
 		return err
 	}
@@ -123,9 +123,9 @@ func (c *Control) checkOwn(ctx context.Context, r *Request, u *cloud.User, old s
 	if err != nil {
 		return busy(err)
 	}
-	in := login{name: u.Name, address: r.Address, requestID: r.ID, action: "user.password"}
+	in := login{name: u.Name, address: r.Address, requestID: r.ID, action: action}
 	if err := c.decide(ctx, in, u, ok, nil); cloud.Is(err, cloud.Unauthenticated) {
-		return cloud.FieldErrorf("old_password", "is wrong, or you are locked out after too many wrong ones")
+		return cloud.FieldErrorf(field, "is wrong, or you are locked out after too many wrong ones")
 	} else if err != nil {
 		return err
 	}

@@ -116,6 +116,7 @@ func (c *Control) retainOnce(ctx context.Context) error {
 	}{
 		{"idempotency keys", keepIdempotent, c.rows((*store.Tx).ForgetIdempotent)},
 		{"sessions", keepSessions, c.rows((*store.Tx).ForgetSessions)},
+		{"sign-ins that came back", keepStates, c.rows((*store.Tx).ForgetStates)},
 		{"tokens", keepTokens, c.rows((*store.Tx).ForgetTokens)},
 		{"output of jobs", c.Retention.Output, c.output},
 		{"successful jobs of the class failures", c.Retention.Successes, c.spentJobs},

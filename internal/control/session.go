@@ -36,13 +36,26 @@ func lockFor(n int64) time.Duration {
 // login is an attempt to log in.
 type login struct {
 	name, address, agent, requestID string
+	code                            string // of the second factor; "" if none was given
 	action                          string // login, or what else needed the password
+	withCode                        bool   // a second factor that the user has is asked for
+	provider                        string // the sign-in provider; "" for a password
 }
 
 // errLogin is the one answer to all logins that do not succeed: it tells nobody
 // whether the user exists, has a password or is locked out.
 func errLogin() error {
 	return cloud.Errorf(cloud.Unauthenticated, "the name or the password is wrong, or there were too many wrong ones: then wait up to an hour")
+}
+
+// errCode is the answer to a right password without the code that is needed with
+// it (field "") or with one that does not hold (field code).
+func errCode(field string) error {
+	e := cloud.Errorf(cloud.SecondFactor, "a code of your authenticator app is needed, or a recovery code")
+	if field != "" {
+		e.Field, e.Message = field, "is wrong, or was used already; wait for the next one"
+	}
+	return e
 }
 
 // authEvent is the audit record of a login or of what goes with it. A name that
@@ -61,12 +74,21 @@ func authEvent(in login, u *cloud.User, action string, outcome cloud.Outcome, me
 	return e
 }
 
+// Login is what somebody logs in with, and from where.
+type Login struct {
+	Name, Password string
+	Code           string // of the second factor; "" if none was given
+	Address, Agent string
+}
+
 // Login checks name and password and starts a session. The secret is the
 // cookie's value, shown this once. Whatever is wrong, the answer is the same
 // Unauthenticated, and takes the same work; only who knows the password is told
-// that the user is disabled (Denied).
-func (c *Control) Login(ctx context.Context, name, password, address, agent string) (secret string, s *cloud.Session, err error) {
-	in := login{name: name, address: address, agent: agent, action: "login"}
+// that a code is needed too, or was wrong (SecondFactor), and that the user is
+// disabled (Denied).
+func (c *Control) Login(ctx context.Context, l Login) (secret string, s *cloud.Session, err error) {
+	name, password := l.Name, l.Password
+	in := login{name: name, address: l.Address, agent: l.Agent, code: l.Code, action: "login", withCode: true}
 	var u *cloud.User
 	err = c.view(ctx, func(tx *store.Tx) (err error) { u, err = tx.UserNamed("", name); return err })
 	if err != nil && !cloud.Is(err, cloud.NotFound) {
@@ -114,7 +136,7 @@ func newSession(tx *store.Tx, in login, u *cloud.User) (string, *cloud.Session, 
 	secret, hash := pki.NewToken(sessionPrefix)
 	s := &cloud.Session{
 		ID: cloud.NewID[cloud.SessionID](), UserID: u.ID, Hash: hash, CSRF: rand.Text(), Address: in.address,
-		UserAgent: clean(in.agent), ExpiresAt: now.Add(sessionLife),
+		UserAgent: clean(in.agent), ExpiresAt: now.Add(sessionLife), Provider: in.provider,
 	}
 	if err := tx.CreateSession(s); err != nil {
 		return "", nil, err
@@ -122,7 +144,11 @@ func newSession(tx *store.Tx, in login, u *cloud.User) (string, *cloud.Session, 
 	if err := tx.LoggedIn(u.ID, now); err != nil {
 		return "", nil, err
 	}
-	e := authEvent(in, u, in.action, cloud.OutcomeOK, "")
+	message := ""
+	if in.provider != "" {
+		message = "by " + in.provider
+	}
+	e := authEvent(in, u, in.action, cloud.OutcomeOK, message)
 	e.Credential = string(s.ID)
 	return secret, s, tx.AddEvent(e)
 }
@@ -166,7 +192,20 @@ func (c *Control) decideIn(tx *store.Tx, in login, u *cloud.User, right bool, go
 		}
 		return errLogin(), tx.AddEvent(authEvent(in, fresh, in.action, cloud.OutcomeRefused, "locked out"))
 	case !right || fresh.PasswordHash != was.PasswordHash:
-		return errLogin(), c.countFailure(tx, in, fresh, n, now)
+		return errLogin(), c.countFailure(tx, in, fresh, n, now, "wrong password")
+	case in.withCode && fresh.HasSecondFactor() && in.code == "": // neither a failure nor the end of a row of them
+		if err := tx.SetFailedLogins(u.ID, n-1); err != nil {
+			return nil, err
+		}
+		return errCode(""), tx.AddEvent(authEvent(in, fresh, in.action, cloud.OutcomeRefused, "the password was right; a code is needed"))
+	case in.withCode && fresh.HasSecondFactor():
+		ok, err := c.useCode(tx, fresh, in.code, now)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return errCode("code"), c.countFailure(tx, in, fresh, n, now, "wrong code")
+		}
 	}
 	if err := tx.SetFailedLogins(u.ID, 0); err != nil {
 		return nil, err
@@ -190,8 +229,8 @@ func ignoreNotFound(err error) error {
 }
 
 // countFailure audits the failure and locks the user out after too many.
-func (c *Control) countFailure(tx *store.Tx, in login, u *cloud.User, n int64, now cloud.Time) error {
-	if err := tx.AddEvent(authEvent(in, u, in.action, cloud.OutcomeRefused, "wrong password")); err != nil {
+func (c *Control) countFailure(tx *store.Tx, in login, u *cloud.User, n int64, now cloud.Time, what string) error {
+	if err := tx.AddEvent(authEvent(in, u, in.action, cloud.OutcomeRefused, what)); err != nil {
 		return err
 	}
 	if n < maxFailures {
@@ -201,7 +240,7 @@ func (c *Control) countFailure(tx *store.Tx, in login, u *cloud.User, n int64, n
 	if err := tx.LockUser(u.ID, now.Add(lock)); err != nil {
 		return err
 	}
-	return tx.AddEvent(authEvent(in, u, "user.lockout", cloud.OutcomeRefused, "locked out for "+lock.String()+" after too many wrong passwords"))
+	return tx.AddEvent(authEvent(in, u, "user.lockout", cloud.OutcomeRefused, "locked out for "+lock.String()+" after too many wrong passwords or codes"))
 }
 
 // Logout ends the session of the request. A request with a token is Invalid.

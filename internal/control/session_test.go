@@ -22,7 +22,7 @@ func (w *world) person(name string) *cloud.User {
 }
 
 func (w *world) login(name, password string) (string, *cloud.Session, error) {
-	return w.Login(w.t.Context(), name, password, "192.0.2.1", "test\x1b[31m")
+	return w.Login(w.t.Context(), Login{Name: name, Password: password, Address: "192.0.2.1", Agent: "test\x1b[31m"})
 }
 
 func TestLockFor(t *testing.T) {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
@@ -209,7 +210,7 @@ type UserUpdate struct {
 }
 
 // UpdateUser changes a user or service account. People change their own full name
-// and address, operators those and the name of users without a role on the installation, admins
+// and address (the address not where it links users to a provider's accounts), operators those and the name of users without a role on the installation, admins
 // everything. The last admin of the installation keeps his role (Conflict).
 func (c *Control) UpdateUser(ctx context.Context, r *Request, ref string, up UserUpdate) (*cloud.User, error) {
 	return c.changeUser(ctx, r, ref, authz.Update, "update", func(ch *change, u *cloud.User) error {
@@ -220,6 +221,11 @@ func (c *Control) UpdateUser(ctx context.Context, r *Request, ref string, up Use
 			u.Name = *up.Name
 		}
 		assign(&u.FullName, up.FullName)
+		if up.Email != nil && *up.Email != u.Email && c.linksByEmail() { // it would be a way to another's account
+			if err := r.permitUser(authz.Update, u, ref); err != nil {
+				return err
+			}
+		}
 		assign(&u.Email, up.Email)
 		if up.Role != nil && *up.Role != u.Role {
 			if !authz.Allowed(r.roles(userTarget(u)), authz.Manage, u.Kind()) {
@@ -232,6 +238,24 @@ func (c *Control) UpdateUser(ctx context.Context, r *Request, ref string, up Use
 		}
 		return u.Validate()
 	})
+}
+
+// linksByEmail reports whether an address can make somebody the user that has it.
+func (c *Control) linksByEmail() bool {
+	return slices.ContainsFunc(c.SignIn, func(p cloud.SignInProvider) bool { return p.LinkByEmail })
+}
+
+// UnlinkUser ends that a person belongs to an account at an identity provider, and
+// its sessions. For admins of the installation.
+func (c *Control) UnlinkUser(ctx context.Context, r *Request, ref string) error {
+	_, err := c.changeUser(ctx, r, ref, authz.Manage, "unlink", func(ch *change, u *cloud.User) error {
+		if u.Issuer == "" {
+			return cloud.Errorf(cloud.Conflict, "user %s belongs to no account at an identity provider", u.Name)
+		}
+		u.Issuer, u.Subject = "", ""
+		return ch.EndSessionsOf(u.ID, "")
+	})
+	return err
 }
 
 // SetUserDisabled disables a user or service account, which ends its sessions

@@ -132,7 +132,7 @@ func peopleFixture(w *world, ids map[string]string) {
 	key := &cloud.SSHKey{AccountID: w.account.ID, Name: "ada", PublicKey: testKey}
 	w.ok(c.CreateSSHKey(ctx, root, key))
 	ids["ssh_key"] = string(key.ID)
-	_, s, err := c.Login(ctx, "someone", "correct horse battery", "192.0.2.1", "test")
+	_, s, err := c.Login(ctx, control.Login{Name: "someone", Password: "correct horse battery", Address: "192.0.2.1", Agent: "test"})
 	w.ok(err)
 	ids["session"] = string(s.ID)
 }
@@ -209,6 +209,19 @@ type access struct {
 var accesses = map[string]access{
 	"login": {may: nobody, body: `{"name":"someone","password":"correct horse battery"}`},
 	"setup": {may: nobody, body: `{"secret":"atoll_setup_x","password":"correct horse battery"}`, allowed: 401},
+
+	"list-login-providers": {may: nobody}, "get-branding": {may: nobody}, "get-logo": {may: nobody, allowed: 404},
+	"begin-oidc-login": {may: nobody, allowed: 404}, "end-oidc-login": {may: nobody, allowed: 404},
+	"enrol-totp":         {may: anyone, body: `{"password":"wrong password"}`, allowed: 422},
+	"confirm-totp":       {may: anyone, body: `{"code":"000000"}`, allowed: 409},
+	"new-recovery-codes": {may: anyone, body: `{"code":"000000"}`, allowed: 409},
+	"disable-totp":       {may: anyone, body: `{"code":"000000"}`, allowed: 409},
+	"reset-user-totp":    {may: admin, allowed: 409}, "unlink-user": {may: admin, allowed: 409},
+	"get-settings":    {may: operator, stranger: 403},
+	"update-settings": {may: admin, body: `{"display_name":"Acme"}`},
+	"set-logo":        {may: admin, body: `<svg xmlns="http://www.w3.org/2000/svg"/>`, allowed: 422}, // the body is sent as JSON
+	"delete-logo":     {may: admin},
+	"search":          {may: anyone, query: "q=web"}, "export-events": {may: anyone},
 
 	"get-me":     {may: anyone},
 	"logout":     {may: anyone, allowed: 422}, // a token is no session
@@ -322,8 +335,8 @@ var accesses = map[string]access{
 	"set-user-password": {may: admin, body: `{"password":"correct horse battery"}`},
 }
 
-// withoutCredential lists the operations that need none. It may only shrink.
-var withoutCredential = []string{"login", "setup"}
+// withoutCredential lists the operations that need none: what the sign-in page needs.
+var withoutCredential = []string{"login", "setup", "list-login-providers", "begin-oidc-login", "end-oidc-login", "get-branding", "get-logo"}
 
 // TestAccess does every operation of openapi.json as nobody, as a user without
 // any role, with tokens of another account, and as somebody who may.

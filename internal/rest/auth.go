@@ -67,7 +67,8 @@ func credential(r *http.Request) (secret string, cookie bool, err error) {
 func (s *Server) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := callOf(r.Context())
-		open := s.open[r.Method+" "+r.URL.Path]
+		_, route := s.open.Handler(r)
+		open := route != ""
 		req, cookie, err := s.identify(r)
 		if err == nil && req == nil && !open {
 			err = cloud.Errorf(cloud.Unauthenticated, "sign in: send a token as 'Authorization: Bearer TOKEN', or log in")
@@ -75,7 +76,7 @@ func (s *Server) admit(next http.Handler) http.Handler {
 		if open || err != nil { // guests, and credentials that do not hold
 			if limited := s.guests.take(c.address, "from your address"); limited != nil {
 				err = limited
-			} else if open && cloud.Is(err, cloud.Unauthenticated) {
+			} else if open && (cloud.Is(err, cloud.Unauthenticated) || cloud.Is(err, cloud.SecondFactorMissing)) {
 				err, req = nil, nil // an old cookie must not keep anybody from logging in
 			}
 		}
@@ -100,7 +101,11 @@ func (s *Server) identify(r *http.Request) (*control.Request, bool, error) {
 	if err != nil || secret == "" {
 		return nil, cookie, err
 	}
-	req, err := s.control.Authenticate(r.Context(), secret)
+	authenticate := s.control.Authenticate
+	if s.enrolling[r.Method+" "+r.URL.Path] {
+		authenticate = s.control.AuthenticateToEnrol
+	}
+	req, err := authenticate(r.Context(), secret)
 	if err != nil {
 		return nil, cookie, err
 	}

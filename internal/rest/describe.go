@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"mime"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -102,4 +104,9 @@ func (s *Server) serveDocs(w http.ResponseWriter, r *http.Request) {
 func (s *Server) publicTLS() bool {
 	u, err := url.Parse(s.PublicURL)
 	return err == nil && u.Scheme == "https"
+}
+
+// publicURL is where browsers reach us, without a / at the end.
+func (s *Server) publicURL() string {
+	return strings.TrimRight(cmp.Or(s.PublicURL, s.control.PublicURL), "/")
 }

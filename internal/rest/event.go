@@ -51,6 +51,7 @@ func (s *Server) registerEvents() {
 	verify.Description = "Each event holds the hash of the one before, so that none can be changed, removed or put in without a trace. " +
 		"Whoever writes to the database can make the whole chain anew: compare the hash of an event with one that you kept."
 	add(s, verify, s.eventVerify)
+	s.registerEventExport()
 }
 
 func (s *Server) eventVerify(ctx context.Context, r *control.Request, _ *struct{}) (*body[api.EventVerification], error) {
@@ -61,9 +62,29 @@ func (s *Server) eventVerify(ctx context.Context, r *control.Request, _ *struct{
 	return &body[api.EventVerification]{Body: api.EventVerification(v)}, nil
 }
 
+// EventsOf narrows a list of events.
+type EventsOf struct {
+	Actor       string    `query:"actor" maxLength:"128" doc:"Who did it: id or name."`
+	Action      string    `query:"action" maxLength:"64" doc:"What the action begins with." example:"machine."`
+	Outcome     string    `query:"outcome" enum:"ok,refused,failed"`
+	Class       string    `query:"class" enum:"api,operation,state,auth"`
+	Subject     string    `query:"subject" format:"uuid" doc:"Id of what it is about."`
+	SubjectKind string    `query:"subject_kind" maxLength:"32" example:"machine"`
+	From        time.Time `query:"from" doc:"From this moment on." example:"2026-01-01T00:00:00Z"`
+	To          time.Time `query:"to" doc:"Before this moment."`
+}
+
+func (in *EventsOf) query() control.EventQuery {
+	return control.EventQuery{
+		Actor: in.Actor, Action: in.Action, Outcome: cloud.Outcome(in.Outcome), Class: cloud.EventClass(in.Class),
+		Subject: in.Subject, SubjectKind: cloud.Kind(in.SubjectKind), From: cloud.TimeOf(in.From), To: cloud.TimeOf(in.To),
+	}
+}
+
 // eventList also declares the parameters of the feed.
 type eventList struct {
 	Listing
+	EventsOf
 	After   int64    `query:"after" doc:"Only of the feed: the number of the last event that was seen." minimum:"0"`
 	Kind    []string `query:"kind,explode" doc:"Only of the feed: kinds of subjects."`
 	Account []string `query:"account,explode" doc:"Only of the feed: ids or names of accounts."`
@@ -76,7 +97,7 @@ func (s *Server) eventList(ctx context.Context, r *control.Request, in *eventLis
 			return nil, cloud.FieldErrorf(name, "is for the feed (a WebSocket); use filter and sort in the list")
 		}
 	}
-	list, next, err := s.control.Events(ctx, r, in.query())
+	list, next, err := s.control.EventsOf(ctx, r, in.EventsOf.query(), in.Listing.query())
 	if err != nil {
 		return nil, err
 	}

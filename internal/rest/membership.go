@@ -11,7 +11,8 @@ import (
 func membershipView(m *cloud.Membership) api.Membership {
 	return api.Membership{
 		ID: string(m.ID), UserID: string(m.UserID), Role: string(m.Role), AccountID: string(m.AccountID),
-		CloudspaceID: string(m.CloudspaceID), MachineID: string(m.MachineID), ProjectID: string(m.ProjectID), Meta: metaView(m.Meta),
+		CloudspaceID: string(m.CloudspaceID), MachineID: string(m.MachineID), ProjectID: string(m.ProjectID), Provider: m.Provider,
+		Meta: metaView(m.Meta),
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 var statusOf = map[cloud.ErrorKind]int{
 	cloud.Invalid:         http.StatusUnprocessableEntity,
 	cloud.Unauthenticated: http.StatusUnauthorized,
+	cloud.SecondFactor:    http.StatusUnauthorized,
 	cloud.Denied:          http.StatusForbidden,
 	cloud.NotFound:        http.StatusNotFound,
 	cloud.Conflict:        http.StatusConflict,
@@ -34,6 +35,8 @@ var statusOf = map[cloud.ErrorKind]int{
 	cloud.Unavailable:     http.StatusServiceUnavailable,
 	cloud.Timeout:         http.StatusGatewayTimeout,
 	cloud.Internal:        http.StatusInternalServerError,
+
+	cloud.SecondFactorMissing: http.StatusForbidden,
 }
 
 // kindOf is the kind of an error that Huma found, by its status.

@@ -39,11 +39,18 @@ func add[I, O any](s *Server, op huma.Operation, fn handlerOf[I, O]) {
 	})
 }
 
+// addEnrolling is add for what also a session may do whose user must enrol a second
+// factor before anything else.
+func addEnrolling[I, O any](s *Server, op huma.Operation, fn handlerOf[I, O]) {
+	s.enrolling[op.Method+" "+op.Path] = true
+	add(s, op, fn)
+}
+
 // addOpen registers an operation that needs no credential. Its request is nil.
 func addOpen[I, O any](s *Server, op huma.Operation, fn func(ctx context.Context, in *I) (*O, error)) {
 	op.Security = []map[string][]string{}
 	op.BodyReadTimeout = s.BodyTime
-	s.open[op.Method+" "+op.Path] = true
+	s.open.HandleFunc(op.Method+" "+op.Path, func(http.ResponseWriter, *http.Request) {})
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := fn(ctx, in)
 		if err != nil {
@@ -72,6 +79,10 @@ func post(path, id, tag, summary string) huma.Operation {
 // start is a POST or DELETE that starts an operation.
 func start(method, path, id, tag, summary string) huma.Operation {
 	return operation(method, path, id, tag, summary, http.StatusAccepted)
+}
+
+func put(path, id, tag, summary string) huma.Operation {
+	return operation(http.MethodPut, path, id, tag, summary, http.StatusOK)
 }
 
 func patch(path, id, tag, summary string) huma.Operation {

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"atoll/internal/control"
+	"atoll/internal/oidc"
 )
 
 // Rate is how many requests per second are let through, and how many at once.
@@ -40,6 +41,8 @@ type Config struct {
 	ReaderTime time.Duration
 	// Ready is what /readyz asks beside the store; nil for nothing.
 	Ready func() error
+	// SignIn are the identity providers of control's SignIn, with the same names.
+	SignIn []*oidc.Provider
 	// Portal serves all paths that are not the API's; nil for none.
 	Portal http.Handler
 }
@@ -51,12 +54,16 @@ type Server struct {
 	api     huma.API
 	openAPI []byte
 	handler http.Handler
-	open    map[string]bool // "METHOD /path" of what needs no credential
-	users   *limiter
-	guests  *limiter
-	metrics *metrics
-	origins *http.CrossOriginProtection
-	hosts   []string // of PublicURL, for WebSockets
+	open    *http.ServeMux // the routes that need no credential
+	// enrolling are those, as "METHOD /path", that a session may take whose user must
+	// enrol a second factor first.
+	enrolling map[string]bool
+	providers map[string]*oidc.Provider // by name
+	users     *limiter
+	guests    *limiter
+	metrics   *metrics
+	origins   *http.CrossOriginProtection
+	hosts     []string // of PublicURL, for WebSockets
 
 	inside   atomic.Int64 // requests that are worked on, or wait for it
 	gate     *gate
@@ -83,10 +90,13 @@ func New(c *control.Control, cfg Config) (*Server, error) {
 		cfg.ReaderTime = 10 * time.Second
 	}
 	s := &Server{
-		Config: cfg, control: c, open: map[string]bool{},
+		Config: cfg, control: c, open: http.NewServeMux(), enrolling: map[string]bool{}, providers: map[string]*oidc.Provider{},
 		users: newLimiter(cfg.UserRate), guests: newLimiter(cfg.AddressRate),
 		metrics: newMetrics(), origins: http.NewCrossOriginProtection(),
 		gate: newGate(gateRoom, gateLines, gatePatience), streams: streams{open: map[string]int{}},
+	}
+	for _, p := range cfg.SignIn {
+		s.providers[p.Name()] = p
 	}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	if c != nil { // nil only describes the API
@@ -140,7 +150,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // register adds the operations of all kinds.
 func (s *Server) register() {
 	for _, add := range []func(){
-		s.registerSessions, s.registerMe, s.registerAccounts, s.registerUsers, s.registerServiceAccounts,
+		s.registerSessions, s.registerSignIn, s.registerMe, s.registerSecondFactor, s.registerSettings, s.registerSearch, s.registerAccounts, s.registerUsers, s.registerServiceAccounts,
 		s.registerMemberships, s.registerTokens, s.registerSSHKeys, s.registerQuotas,
 		s.registerLocations, s.registerNodes, s.registerJoinTokens, s.registerSizes, s.registerImages,
 		s.registerProjects, s.registerBundles, s.registerDeployments,

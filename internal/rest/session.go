@@ -16,16 +16,19 @@ func sessionView(current string) func(*cloud.Session) api.Session {
 	return func(s *cloud.Session) api.Session {
 		return api.Session{
 			ID: string(s.ID), UserID: string(s.UserID), Address: s.Address, UserAgent: s.UserAgent, Current: string(s.ID) == current,
-			ExpiresAt: s.ExpiresAt.Time(), CreatedAt: s.CreatedAt.Time(),
+			Provider: s.Provider, ExpiresAt: s.ExpiresAt.Time(), CreatedAt: s.CreatedAt.Time(),
 		}
 	}
 }
 
 func (s *Server) registerSessions() {
 	const tag = "Sessions"
-	addOpen(s, post("/login", "login", tag, "Log in with name and password"), s.login)
+	login := post("/login", "login", tag, "Log in with name and password, and a code where one is needed")
+	login.Description = "401 with code second-factor says that the password is right: send the same again with code. " +
+		"enrol in the answer says that the session may do nothing before a second factor is enrolled."
+	addOpen(s, login, s.login)
 	addOpen(s, post("/setup", "setup", tag, "Set the first password with a one-time link, and log in"), s.setup)
-	add(s, operation(http.MethodPost, "/logout", "logout", tag, "End the session of this request", http.StatusNoContent), s.logout)
+	addEnrolling(s, operation(http.MethodPost, "/logout", "logout", tag, "End the session of this request", http.StatusNoContent), s.logout)
 	add(s, get("/sessions", "list-sessions", tag, "List a user's sessions"), s.sessionList)
 	add(s, remove("/sessions/{session}", "delete-session", tag, "End a session"), s.sessionDelete)
 }
@@ -54,16 +57,17 @@ type loggedIn struct {
 }
 
 func (s *Server) login(ctx context.Context, in *login) (*loggedIn, error) {
-	return s.newSession(ctx, in.Body.Name, in.Body.Password, in.FromBrowser)
+	return s.newSession(ctx, control.Login{Name: in.Body.Name, Password: in.Body.Password, Code: in.Body.Code}, in.FromBrowser)
 }
 
-func (s *Server) newSession(ctx context.Context, name, password string, from FromBrowser) (*loggedIn, error) {
+func (s *Server) newSession(ctx context.Context, l control.Login, from FromBrowser) (*loggedIn, error) {
 	c := callOf(ctx)
-	secret, session, err := s.control.Login(ctx, name, password, c.address, from.UserAgent)
+	l.Address, l.Agent = c.address, from.UserAgent
+	secret, session, err := s.control.Login(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.control.Authenticate(ctx, secret)
+	r, err := s.control.AuthenticateToEnrol(ctx, secret)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +75,7 @@ func (s *Server) newSession(ctx context.Context, name, password string, from Fro
 	return &loggedIn{
 		SetCookie: s.cookie(secret, session.ExpiresAt.Time(), from.https),
 		Body: api.SessionCreated{
-			Session: sessionView(string(session.ID))(session), User: userView(r.User), CSRF: session.CSRF,
+			Session: sessionView(string(session.ID))(session), User: userView(r.User), CSRF: session.CSRF, Enrol: r.Enrol,
 		},
 	}, nil
 }
@@ -94,7 +98,7 @@ func (s *Server) setup(ctx context.Context, in *setup) (*loggedIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.newSession(ctx, name, in.Body.Password, in.FromBrowser)
+	return s.newSession(ctx, control.Login{Name: name, Password: in.Body.Password}, in.FromBrowser)
 }
 
 type loggedOut struct {

@@ -11,7 +11,7 @@ import (
 func userView(u *cloud.User) api.User {
 	return api.User{
 		ID: string(u.ID), Name: u.Name, Email: u.Email, FullName: u.FullName, Role: string(u.Role), Disabled: u.Disabled,
-		HasPassword: u.PasswordHash != "", LockedUntil: u.LockedUntil.Time(), LastLoginAt: u.LastLoginAt.Time(), Meta: metaView(u.Meta),
+		HasPassword: u.PasswordHash != "", TwoFactor: u.HasSecondFactor(), Issuer: u.Issuer, LockedUntil: u.LockedUntil.Time(), LastLoginAt: u.LastLoginAt.Time(), Meta: metaView(u.Meta),
 	}
 }
 
@@ -28,6 +28,8 @@ func (s *Server) registerUsers() {
 	add(s, patch(one, "update-user", tag, "Change, disable or enable a user"), s.userUpdate)
 	add(s, remove(one, "delete-user", tag, "Delete a user"), s.userDelete)
 	add(s, operation("POST", one+"/password", "set-user-password", tag, "Set a user's password", 204), s.userPassword)
+	add(s, remove(one+"/totp", "reset-user-totp", tag, "End a user's second factor and sessions"), s.userResetTOTP)
+	add(s, remove(one+"/identity", "unlink-user", tag, "End that a user belongs to an account at an identity provider"), s.userUnlink)
 	add(s, post(one+"/setup-link", "create-setup-link", tag, "Make a one-time link with which the user sets a password"), s.userSetupLink)
 }
 
@@ -67,12 +69,8 @@ func (s *Server) setupLink(ctx context.Context, r *control.Request, ref string) 
 	if err != nil {
 		return nil, err
 	}
-	base := s.PublicURL
-	if base == "" {
-		base = s.control.PublicURL
-	}
 	// After the #: browsers keep it from servers, proxies and their logs.
-	return &api.SetupLink{SetupURL: base + "/setup#" + secret, SetupSecret: secret, SetupExpires: expires.Time()}, nil
+	return &api.SetupLink{SetupURL: s.publicURL() + "/setup#" + secret, SetupSecret: secret, SetupExpires: expires.Time()}, nil
 }
 
 func (s *Server) userGet(ctx context.Context, r *control.Request, in *UserIn) (*body[api.User], error) {
@@ -116,6 +114,14 @@ type userDelete struct {
 
 func (s *Server) userDelete(ctx context.Context, r *control.Request, in *userDelete) (*none, error) {
 	return &none{}, s.control.DeleteUser(ctx, r, in.User)
+}
+
+func (s *Server) userResetTOTP(ctx context.Context, r *control.Request, in *userDelete) (*none, error) {
+	return &none{}, s.control.ResetTOTP(ctx, r, in.User)
+}
+
+func (s *Server) userUnlink(ctx context.Context, r *control.Request, in *userDelete) (*none, error) {
+	return &none{}, s.control.UnlinkUser(ctx, r, in.User)
 }
 
 type userPassword struct {

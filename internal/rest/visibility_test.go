@@ -255,7 +255,7 @@ func (e *estate) populate(rnd *rand.Rand, n int) {
 			}
 			e.ok(c.CreateUser(ctx, root, u, password))
 			if password != "" {
-				_, _, err := c.Login(ctx, u.Name, password, "192.0.2.1", "test")
+				_, _, err := c.Login(ctx, control.Login{Name: u.Name, Password: password, Address: "192.0.2.1", Agent: "test"})
 				e.ok(err)
 			}
 		}
@@ -505,7 +505,8 @@ func (e *estate) checkForeignCursor(p *principal) {
 // TestEveryListIsChecked: an operation that reads is in the tables above.
 func TestEveryListIsChecked(t *testing.T) {
 	elsewhere := []string{ // the tests of these are others
-		"/me", "/events:verify", "/machines/{machine}/console",
+		"/me", "/events:verify", "/events:export", "/search", "/settings", "/branding", "/branding/logo",
+		"/login/providers", "/login/oidc/{provider}", "/login/oidc/{provider}/callback", "/machines/{machine}/console",
 		"/accounts/{account}/quota", "/accounts/{account}/ledger", "/accounts/{account}/usage",
 		"/cloudspaces/{cloudspace}/quota", "/cloudspaces/{cloudspace}/ledger", "/cloudspaces/{cloudspace}/usage",
 		"/projects/{project}/quota", "/projects/{project}/ledger", "/projects/{project}/usage",

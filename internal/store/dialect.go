@@ -36,6 +36,15 @@ type dialect struct {
 	shapes   sync.Map // form of a statement of the hot path to its text or *rowsStatement
 }
 
+// begins is the condition that a column begins with the text: by an index of the
+// column where the database compares texts byte by byte.
+func (d *dialect) begins(col, text string) (string, []any) {
+	if d.sqlite {
+		return col + " >= ? AND " + col + " < ?", []any{text, text + "\U0010ffff"}
+	}
+	return "starts_with(" + col + ", ?)", []any{text}
+}
+
 func (db *DB) connect(ctx context.Context, dsn string) error {
 	switch {
 	case strings.HasPrefix(dsn, "sqlite:"):

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"atoll/internal/cloud"
 )
@@ -104,9 +105,77 @@ func EventHash(e *cloud.Event) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// EventQuery narrows a list of events; what is empty does not.
+type EventQuery struct {
+	Actor       string // a name, or an id
+	Action      string // what the action begins with
+	Outcome     cloud.Outcome
+	Class       cloud.EventClass
+	Subject     string // an id
+	SubjectKind cloud.Kind
+	From, To    cloud.Time // the first moment, and the first one after
+}
+
 // Events returns a page of numbered events and the cursor of the next one.
-func (tx *Tx) Events(q Query) ([]cloud.Event, string, error) {
-	return events.list(tx, q.and("seq > 0"))
+func (tx *Tx) Events(q Query) ([]cloud.Event, string, error) { return tx.EventsOf(EventQuery{}, q) }
+
+// EventsOf is Events of those that the query of events finds.
+func (tx *Tx) EventsOf(e EventQuery, q Query) ([]cloud.Event, string, error) {
+	q = q.and("seq > 0")
+	for _, f := range []struct{ column, value string }{
+		{"outcome", string(e.Outcome)}, {"class", string(e.Class)}, {"subject_id", e.Subject}, {"subject_kind", string(e.SubjectKind)},
+	} {
+		if f.value != "" {
+			q = q.and(f.column+" = ?", f.value)
+		}
+	}
+	switch {
+	case e.Actor == "":
+	case cloud.IsID(e.Actor):
+		q = q.and("actor = ?", e.Actor)
+	default:
+		q = q.and("actor_name = ?", e.Actor)
+	}
+	if e.Action != "" {
+		begins, args := tx.d.begins("action", e.Action)
+		q = q.and(begins, args...)
+	}
+	q, err := tx.between(q, e.From, e.To)
+	if err != nil {
+		return nil, "", err
+	}
+	return events.list(tx, q)
+}
+
+// disorder is how far, at most, the order of events' times differs from that of
+// their numbers: transactions take time, and controllers' clocks differ.
+const disorder = 15 * time.Minute
+
+// between adds the condition that events are of the time. The numbers that it may
+// have are found by the index of times, so that a list in the order of numbers
+// reads only those.
+func (tx *Tx) between(q Query, from, to cloud.Time) (Query, error) {
+	bound := func(query string, at cloud.Time) (seq int64, err error) {
+		err = tx.queryRow("SELECT coalesce((SELECT seq FROM events WHERE seq > 0 AND "+query+" LIMIT 1), 0)", at).Scan(&seq)
+		return seq, tx.d.translate(err)
+	}
+	if from != 0 {
+		seq, err := bound("at < ? ORDER BY at DESC, seq DESC", from.Add(-disorder))
+		if err != nil {
+			return q, err
+		}
+		q = q.and("at >= ?", from).and("seq > ?", seq)
+	}
+	if to != 0 {
+		seq, err := bound("at >= ? ORDER BY at, seq", to.Add(disorder))
+		if err != nil {
+			return q, err
+		}
+		if q = q.and("at < ?", to); seq != 0 {
+			q = q.and("seq < ?", seq)
+		}
+	}
+	return q, nil
 }
 
 // EventsAfter returns the numbered events after seq that the reader may see.

@@ -6,10 +6,10 @@ import (
 
 var memberships = table[cloud.Membership]{
 	kind: cloud.KindMembership, name: "memberships",
-	cols: append([]string{"id", "user_id", "role", "account_id", "cloudspace_id", "machine_id", "project_id"}, metaCols...),
+	cols: append([]string{"id", "user_id", "role", "account_id", "cloudspace_id", "machine_id", "project_id", "provider"}, metaCols...),
 	ptrs: func(v *cloud.Membership) []any {
 		return append([]any{
-			&v.ID, &v.UserID, &v.Role, &v.AccountID, &v.CloudspaceID, &v.MachineID, &v.ProjectID,
+			&v.ID, &v.UserID, &v.Role, &v.AccountID, &v.CloudspaceID, &v.MachineID, &v.ProjectID, &v.Provider,
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:       func(v *cloud.Membership) *cloud.Meta { return &v.Meta },

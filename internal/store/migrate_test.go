@@ -225,7 +225,7 @@ func inventRows(t *testing.T, db *DB) string {
 var jsonColumns = map[string]string{
 	"roles": `["compute", "runner"]`, "labels": `{"rack": "it''s 7"}`, "facts": `{"hostname": "zürich"}`, "ssh_keys": `["ssh-ed25519 AAAA"]`,
 	"header": `{"description": "greets"}`, "command": `["echo", "hi"]`, "args": `{"n": 1}`, "input": `{}`, "data": `{}`, "difference": `{"name": [null, "x"]}`,
-	"result": `{"ok": true}`, "stats": `[]`,
+	"result": `{"ok": true}`, "stats": `[]`, "recovery_codes": `["a", "b"]`,
 }
 
 func inventValue(table string, c columnOf, row int) string {

@@ -58,10 +58,10 @@ func (tx *Tx) DeleteTokensFor(account cloud.AccountID) error {
 
 var sessions = table[cloud.Session]{
 	kind: cloud.KindSession, name: "sessions",
-	cols: append([]string{"id", "user_id", "hash", "csrf", "address", "user_agent", "expires_at"}, metaCols...),
+	cols: append([]string{"id", "user_id", "hash", "csrf", "address", "user_agent", "expires_at", "provider"}, metaCols...),
 	ptrs: func(v *cloud.Session) []any {
 		return append([]any{
-			&v.ID, &v.UserID, &v.Hash, &v.CSRF, &v.Address, &v.UserAgent, &v.ExpiresAt,
+			&v.ID, &v.UserID, &v.Hash, &v.CSRF, &v.Address, &v.UserAgent, &v.ExpiresAt, &v.Provider,
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta: func(v *cloud.Session) *cloud.Meta { return &v.Meta },

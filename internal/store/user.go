@@ -6,11 +6,13 @@ import (
 
 var users = table[cloud.User]{
 	kind: cloud.KindUser, name: "users",
-	cols: append([]string{"id", "name", "email", "full_name", "account_id", "role", "password_hash", "setup_hash", "setup_expires", "disabled", "failed_logins", "locked_until", "last_login_at"}, metaCols...),
+	cols: append([]string{"id", "name", "email", "full_name", "account_id", "role", "password_hash", "setup_hash", "setup_expires", "disabled", "failed_logins", "locked_until", "last_login_at", "totp_secret", "totp_pending", "totp_step", "recovery_codes", "issuer", "subject"}, metaCols...),
 	ptrs: func(v *cloud.User) []any {
 		return append([]any{
 			&v.ID, &v.Name, &v.Email, &v.FullName, &v.AccountID, &v.Role, &v.PasswordHash, &v.SetupHash,
-			&v.SetupExpires, &v.Disabled, &v.FailedLogins, &v.LockedUntil, &v.LastLoginAt,
+			&v.SetupExpires, &v.Disabled, &v.FailedLogins, &v.LockedUntil, &v.LastLoginAt, &v.TOTPSecret, &v.TOTPPending, &v.TOTPStep,
+			asJSON{&v.RecoveryCodes},
+			&v.Issuer, &v.Subject,
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.User) *cloud.Meta { return &v.Meta },
@@ -47,6 +49,17 @@ func (tx *Tx) UserBySetup(hash string) (*cloud.User, error) {
 	return users.get(tx, "(given)", "setup_hash = ? AND setup_hash <> '' AND deleted_at = 0", hash)
 }
 
+// UserOfIdentity returns the user that is linked to the account at the identity provider.
+func (tx *Tx) UserOfIdentity(issuer, subject string) (*cloud.User, error) {
+	return users.get(tx, "(given)", "issuer = ? AND subject = ? AND issuer <> '' AND deleted_at = 0", issuer, subject)
+}
+
+// PeopleWithEmail returns the first few persons with the address, in any spelling
+// of capitals.
+func (tx *Tx) PeopleWithEmail(email string) ([]cloud.User, error) {
+	return users.all(tx, "account_id = '' AND email <> '' AND lower(email) = lower(?) AND deleted_at = 0 ORDER BY id LIMIT 3", email)
+}
+
 // LockAdmins makes other transactions that lock them wait for this one, so that
 // two cannot each remove the last but one administrator.
 func (tx *Tx) LockAdmins() error {
@@ -77,5 +90,23 @@ func (tx *Tx) LoggedIn(id cloud.UserID, at cloud.Time) error {
 // SetFailedLogins sets how many logins failed in a row.
 func (tx *Tx) SetFailedLogins(id cloud.UserID, n int64) error {
 	_, err := tx.exec("UPDATE users SET failed_logins = ? WHERE id = ?", n, id)
+	return err
+}
+
+// UsedCode writes what the use of a code leaves: the step and the recovery codes
+// that hold still. It makes a new version, unlike other records of logins: nobody
+// who read the row before may write the old ones back.
+func (tx *Tx) UsedCode(u *cloud.User) error {
+	codes, err := values([]any{asJSON{&u.RecoveryCodes}})
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec("UPDATE users SET totp_step = ?, recovery_codes = ?, version = version + 1 WHERE id = ? AND version = ?", u.TOTPStep, codes[0], u.ID, u.Version)
+	if err == nil && n == 0 {
+		err = cloud.Wrap(cloud.Conflict, ErrChanged, "user %s was changed meanwhile; try again", u.Name)
+	}
+	if err == nil {
+		u.Version++
+	}
 	return err
 }
