@@ -40,6 +40,7 @@ type serverConfig struct {
 	NodeOffline    time.Duration `yaml:"node-offline"`
 	TLS            tlsConfig     `yaml:"tls"`
 
+	SignIn    []signInConfig  `yaml:"sign-in"`
 	Retention retentionConfig `yaml:"retention"`
 
 	imageSources []netip.Prefix // ImageURLAllow

@@ -14,6 +14,7 @@ import (
 	"atoll/internal/blob"
 	"atoll/internal/cloud"
 	"atoll/internal/control"
+	"atoll/internal/oidc"
 	"atoll/internal/pki"
 	"atoll/internal/store"
 	"atoll/internal/wire"
@@ -26,6 +27,7 @@ type controller struct {
 	db      *store.DB
 	blobs   *blob.Store
 	control *control.Control
+	signIn  []*oidc.Provider
 	people  net.Listener
 	agents  net.Listener
 	serving *pki.Serving // nil: people's listener speaks plain HTTP
@@ -64,8 +66,14 @@ func (c *controller) open(ctx context.Context) (err error) {
 	if c.blobs, err = blob.Open(ctx, cfg.Blobs); err != nil {
 		return err
 	}
+	rules, providers, err := cfg.signIn()
+	if err != nil {
+		return err
+	}
+	c.signIn = providers
 	c.control, err = control.New(ctx, control.Config{
-		DB: c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
+		SignIn: rules,
+		DB:     c.db, Blobs: c.blobs, Keys: keys, Passwords: pki.NewPasswords(2), Log: log,
 		PublicURL: cmp.Or(cfg.PublicURL, c.url()), Advertise: cmp.Or(cfg.Advertise, c.advertised()), ImageURLAllow: cfg.imageSources, SharedBlobs: cfg.SharedBlobs,
 		Retention: cfg.Retention.control(),
 		Lease:     cfg.Lease, NodeOffline: cfg.NodeOffline,

@@ -33,7 +33,7 @@ func (c *controller) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	people, err := rest.New(c.control, rest.Config{Log: c.log, PublicURL: c.cfg.PublicURL, TrustedProxies: c.cfg.proxies, Version: version, Ready: c.ready})
+	people, err := rest.New(c.control, rest.Config{Log: c.log, PublicURL: c.cfg.PublicURL, TrustedProxies: c.cfg.proxies, Version: version, Ready: c.ready, SignIn: c.signIn})
 	if err != nil {
 		return err
 	}

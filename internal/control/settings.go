@@ -67,9 +67,6 @@ func (c *Control) SetLogo(ctx context.Context, r *Request, l *cloud.Logo) (*clou
 func (c *Control) changeSettings(ctx context.Context, r *Request, action string, fn func(ch *change, s *cloud.Settings) error) (*cloud.Settings, error) {
 	var s *cloud.Settings
 	err := c.change(ctx, r, action, func(ch *change) (err error) {
-		if err := r.whole(); err != nil {
-			return err
-		}
 		if err := r.allow(authz.Update, settingsTarget); err != nil {
 			return err
 		}

@@ -175,7 +175,33 @@ func (p *Provider) End(ctx context.Context, redirect string, f Flow, code string
 	if err := checked.Claims(&claims); err != nil {
 		return id, p.invalid("its ID token cannot be read")
 	}
+	if at.UserInfoEndpoint() != "" && (claims[p.cfg.NameClaim] == nil || claims["email"] == nil || claims[p.cfg.GroupsClaim] == nil) {
+		if err := p.more(ctx, at, token, claims); err != nil {
+			return id, err
+		}
+	}
 	return p.identity(checked, claims)
+}
+
+// more adds the claims that many providers give at another place alone.
+func (p *Provider) more(ctx context.Context, at *gooidc.Provider, token *oauth2.Token, claims map[string]any) error {
+	info, err := at.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	if err != nil {
+		return cloud.Errorf(cloud.Unavailable, "the sign-in provider %s does not tell about the person; try again", p.cfg.Name)
+	}
+	if info.Subject != text(claims["sub"]) {
+		return p.invalid("it tells about somebody else than its ID token")
+	}
+	rest := map[string]any{}
+	if err := info.Claims(&rest); err != nil {
+		return p.invalid("what it tells about the person cannot be read")
+	}
+	for name, v := range rest {
+		if claims[name] == nil {
+			claims[name] = v
+		}
+	}
+	return nil
 }
 
 func (p *Provider) invalid(what string) error {

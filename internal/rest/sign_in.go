@@ -173,7 +173,7 @@ func (s *Server) signInFailed(ctx context.Context, p *oidc.Provider, https bool,
 	case cloud.Internal:
 		code = "internal"
 	}
-	s.Log.WarnContext(ctx, "sign-in failed", "request_id", c.id, "provider", p.Name(), "code", code, "err", err)
+	s.Log.WarnContext(ctx, "sign-in failed", "request_id", c.id, "provider", p.Name(), "problem", code, "err", err)
 	q := url.Values{"problem": {code}, "provider": {p.Name()}, "request_id": {c.id}}
 	return &sent{loginPage + "?" + q.Encode(), []http.Cookie{s.flowCookie("", -1, https)}}
 }
