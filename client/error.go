@@ -17,6 +17,7 @@ import (
 const (
 	Invalid         = "invalid"
 	Unauthenticated = "unauthenticated"
+	SecondFactor    = "second-factor"
 	Denied          = "denied"
 	NotFound        = "not-found"
 	Conflict        = "conflict"
@@ -27,6 +28,8 @@ const (
 	Unavailable     = "unavailable"
 	Timeout         = "timeout"
 	Internal        = "internal"
+
+	SecondFactorMissing = "second-factor-missing"
 )
 
 // Error is a refusal by the server, or an operation that failed.

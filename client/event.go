@@ -193,3 +193,18 @@ func (c *Client) stream(ctx context.Context, path string, opts []Option) (io.Rea
 	}
 	return websocket.NetConn(ctx, conn, websocket.MessageBinary), nil
 }
+
+// Export returns the events that the query parameters find, oldest first, as csv or
+// jsonl. Close it; it ends early with an error if it is not whole.
+func (e Events) Export(ctx context.Context, format string, query map[string]string) (io.ReadCloser, error) {
+	cl := newCall(http.MethodGet, e.path+":export", nil)
+	for name, value := range query {
+		cl.set(name, value)
+	}
+	cl.set("format", format)
+	res, err := e.c.send(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}

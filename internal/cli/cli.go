@@ -58,12 +58,12 @@ func New(env Env) *cobra.Command {
 	root.SetErr(env.Stderr)
 	group(root)
 	root.AddCommand(
-		a.loginCommand(), a.contextCommand(),
+		a.loginCommand(), a.contextCommand(), a.searchCommand(),
 		a.nodeCommand(), a.runCommand(), a.scriptCommand(), a.scheduleCommand(), a.jobCommand(), a.operationCommand(),
 		a.projectCommand(), a.deploymentCommand(), a.bundleCommand(), a.wikiSpaceCommand(), a.wikiPageCommand(),
 		a.machineCommand(), a.portForwardCommand(), a.diskCommand(), a.imageCommand(), a.sizeCommand(), a.cloudspaceCommand(),
 		a.accountCommand(), a.userCommand(), a.serviceAccountCommand(), a.membershipCommand(), a.tokenCommand(), a.sshKeyCommand(),
-		a.locationCommand(), a.eventCommand(), a.quotaCommand(), a.leftoverCommand(),
+		a.locationCommand(), a.eventCommand(), a.quotaCommand(), a.leftoverCommand(), a.settingsCommand(),
 	)
 	return root
 }

@@ -39,7 +39,12 @@ func eventSubject(e *api.Event) string {
 func (a *app) eventCommand() *cobra.Command {
 	var follow, notices bool
 	var feed client.Feed
+	var of eventsOf
 	list := listCommand(a, events, func(_ context.Context, _ *client.Client, o *client.ListOptions) error {
+		var err error
+		if o.In, err = of.query(o.In); err != nil {
+			return err
+		}
 		if feed.Kind != "" {
 			o.Filter = append(o.Filter, "kind="+feed.Kind)
 		}
@@ -63,9 +68,12 @@ func (a *app) eventCommand() *cobra.Command {
 	f.BoolVar(&notices, "notices", false, "with --follow: also changes of operations and jobs that are no events, such as progress")
 	f.Int64Var(&feed.After, "after", 0, "with --follow: begin after the event with this number; 0 for all")
 	f.StringVar(&feed.Kind, "kind", "", "only events about this kind, such as machine")
+	for _, flag := range of.flags(list) {
+		list.MarkFlagsMutuallyExclusive("follow", flag)
+	}
 	list.MarkFlagsMutuallyExclusive("follow", "filter")
 	list.MarkFlagsMutuallyExclusive("follow", "sort")
-	return a.noun("event", "What happened: changes, refusals, logins", list, a.eventVerify())
+	return a.noun("event", "What happened: changes, refusals, logins", list, a.eventVerify(), a.eventExport())
 }
 
 func (a *app) eventVerify() *cobra.Command {

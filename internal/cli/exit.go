@@ -24,6 +24,7 @@ const (
 
 var exitCodes = map[string]int{
 	client.NotFound: exitNotFound, client.Denied: exitDenied, client.Unauthenticated: exitDenied,
+	client.SecondFactor: exitDenied, client.SecondFactorMissing: exitDenied,
 	client.Conflict: exitConflict, client.Timeout: exitTimeout, client.Quota: exitQuota, client.Capacity: exitQuota,
 }
 

@@ -23,7 +23,7 @@ func (a *app) loginCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "login [URL]", Short: "Sign in to an installation and keep a context for it", Args: cobra.MaximumNArgs(1),
 		Long: "Sign in to an installation and keep a context for it.\n\n" +
-			"With --user it asks for the password and makes a token. Without, it asks for a token.",
+			"With --user it asks for the password, and for a code where a second factor is enrolled, and makes a token. Without, it asks for a token.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cur, err := a.current()
 			if err != nil {
@@ -55,7 +55,7 @@ func (a *app) loginCommand() *cobra.Command {
 	f.StringVar(&name, "name", "", "name of the context; the server's name if left out")
 	f.StringVar(&user, "user", "", "sign in with this user's password")
 	f.StringVar(&tokenFile, "token-file", "", "use the token in this file")
-	f.BoolVar(&stdin, "stdin", false, "read the password or token from standard input, without asking")
+	f.BoolVar(&stdin, "stdin", false, "read the password, and the code on the next line, or the token from standard input, without asking")
 	f.StringVar(&ttl, "ttl", "720h", "how long the token for --user holds")
 	f.StringVar(&caFile, "ca-file", "", "trust also the certificates in this file")
 	f.StringVar(&pin, "pin", "", "trust only the certificate with this SHA-256")
@@ -74,6 +74,13 @@ func (a *app) passwordLogin(ctx context.Context, e environment, user string, std
 	t := api.TokenCreate{Name: tokenName(host, time.Now()), Scope: "full", TTL: ttl}
 	cfg := client.Config{URL: e.URL, CAFile: e.CAFile, Pin: e.Pin, UserAgent: "atoll/" + a.Version}
 	made, err := client.Login(ctx, cfg, api.Login{Name: user, Password: pw}, t)
+	if client.CodeOf(err) == client.SecondFactor {
+		var code string
+		if code, err = a.secret("Code: ", stdin); err != nil {
+			return "", err
+		}
+		made, err = client.Login(ctx, cfg, api.Login{Name: user, Password: pw, Code: code}, t)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -21,6 +21,7 @@ var users = &kind[api.User]{
 		{"EMAIL", func(u *api.User) string { return u.Email }},
 		{"ROLE", func(u *api.User) string { return u.Role }},
 		{"DISABLED", func(u *api.User) string { return yes(u.Disabled) }},
+		{"2ND FACTOR", func(u *api.User) string { return yes(u.TwoFactor) }},
 		{"LAST LOGIN", func(u *api.User) string { return clock(u.LastLoginAt) }},
 	},
 }
@@ -54,7 +55,7 @@ func (a *app) userCommand() *cobra.Command {
 	u.text(update, &up.Role, "role", "role in the installation: admin, operator, support, billing or none with ''")
 	u.bool(update, &up.Disabled, "disabled", "true ends all sessions and refuses all tokens")
 	return a.noun("user", "People",
-		a.mutating(create), listCommand(a, users, nil), showCommand(a, users), update, deleteCommand(a, users, nil), a.passwordCommand(), a.setupLinkCommand())
+		a.mutating(create), listCommand(a, users, nil), showCommand(a, users), update, deleteCommand(a, users, nil), a.passwordCommand(), a.setupLinkCommand(), a.totpCommand(), a.unlinkCommand())
 }
 
 func (a *app) setupLinkCommand() *cobra.Command {
