@@ -154,7 +154,7 @@ func TestSecondFactorRequired(t *testing.T) {
 		cookie, _, err := w.login("bob", goodPassword)
 		w.ok(err)
 		w.with(cookie)
-		token := w.user("ann", "")
+		ann := w.user("ann", "")
 		_, err = w.UpdateSettings(ctx, w.root, cloud.Settings{SecondFactor: cloud.SecondFactorStaff})
 		w.ok(err)
 		w.with(cookie) // is no staff
@@ -162,7 +162,7 @@ func TestSecondFactorRequired(t *testing.T) {
 		w.ok(err)
 		_, err = w.Authenticate(ctx, cookie)
 		w.fails("a session from before", err, cloud.SecondFactorMissing)
-		w.as(token) // programs go on
+		w.as(ann) // programs go on
 		r, err := w.AuthenticateToEnrol(ctx, cookie)
 		w.ok(err)
 		if !r.Enrol {

@@ -376,6 +376,43 @@ func TestSignIn(t *testing.T) {
 			}
 		}
 	})
+	testRefusals(t, w, ada)
+	t.Run("linked by address", func(t *testing.T) { testLink(t, w) })
+	t.Run("state", func(t *testing.T) { testState(t, w) })
+	t.Run("return_to", func(t *testing.T) { testReturnTo(t, w) })
+	t.Run("disabled", func(t *testing.T) {
+		if status := w.call("PATCH", "/users/ada", map[string]bool{"disabled": true}, nil); status != 200 {
+			t.Fatalf("disable: %d", status)
+		}
+		b := w.browser()
+		b.refused(b.signIn("corp", w.person("ada", "cloud"), "/"), "denied")
+		if e := w.lastLogin(); e.SubjectName != "ada" || !strings.Contains(e.Message, "disabled") {
+			t.Errorf("event %+v", e)
+		}
+	})
+	t.Run("the provider is down", func(t *testing.T) {
+		b := w.browser()
+		id := b.begin("corp", "/")
+		w.ok(w.provider.Process.Signal(syscall.SIGTERM))
+		w.provider.Wait() // by the signal
+		if _, err := b.http.PostForm(b.issuer+"login/username", url.Values{"id": {id}}); err == nil {
+			t.Error("the provider lives")
+		}
+		// Who came back just before it went.
+		state := b.hops[0].Query().Get("state")
+		_, _, to := b.get(b.atoll + "/api/v1/login/oidc/corp/callback?code=x&state=" + state)
+		b.refused(to, "unavailable")
+	})
+	for _, secret := range []string{"code=", "id_token", "access_token", "secret of ", "Bearer ey"} {
+		if strings.Contains(w.log.String(), secret) {
+			t.Errorf("the controller's log has %q", secret)
+		}
+	}
+}
+
+// testRefusals: who may not sign in, and tokens of the provider that do not hold.
+func testRefusals(t *testing.T, w *world, ada *person) {
+	t.Helper()
 	t.Run("in no allowed group", func(t *testing.T) {
 		b := w.browser()
 		b.refused(b.signIn("corp", w.person("eve", "others"), "/"), "denied")
@@ -417,37 +454,6 @@ func TestSignIn(t *testing.T) {
 		b := w.browser()
 		b.refused(b.signIn("wrong-secret", ada, "/"), "refused")
 	})
-	t.Run("linked by address", func(t *testing.T) { testLink(t, w) })
-	t.Run("state", func(t *testing.T) { testState(t, w) })
-	t.Run("return_to", func(t *testing.T) { testReturnTo(t, w) })
-	t.Run("disabled", func(t *testing.T) {
-		if status := w.call("PATCH", "/users/ada", map[string]bool{"disabled": true}, nil); status != 200 {
-			t.Fatalf("disable: %d", status)
-		}
-		b := w.browser()
-		b.refused(b.signIn("corp", w.person("ada", "cloud"), "/"), "denied")
-		if e := w.lastLogin(); e.SubjectName != "ada" || !strings.Contains(e.Message, "disabled") {
-			t.Errorf("event %+v", e)
-		}
-	})
-	t.Run("the provider is down", func(t *testing.T) {
-		b := w.browser()
-		id := b.begin("corp", "/")
-		w.ok(w.provider.Process.Signal(syscall.SIGTERM))
-		w.provider.Wait() // by the signal
-		if _, err := b.http.PostForm(b.issuer+"login/username", url.Values{"id": {id}}); err == nil {
-			t.Error("the provider lives")
-		}
-		// Who came back just before it went.
-		state := b.hops[0].Query().Get("state")
-		_, _, to := b.get(b.atoll + "/api/v1/login/oidc/corp/callback?code=x&state=" + state)
-		b.refused(to, "unavailable")
-	})
-	for _, secret := range []string{"code=", "id_token", "access_token", "secret of ", "Bearer ey"} {
-		if strings.Contains(w.log.String(), secret) {
-			t.Errorf("the controller's log has %q", secret)
-		}
-	}
 }
 
 // testLink: the verified address of a user makes its owner that user.

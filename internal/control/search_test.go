@@ -1,0 +1,86 @@
+package control
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"atoll/internal/cloud"
+	"atoll/internal/store"
+)
+
+// found are the kinds and names of a search, in its order.
+func (w *world) found(r *Request, text string, limit int, kinds ...cloud.Kind) (string, bool) {
+	w.t.Helper()
+	list, more, err := w.Search(w.t.Context(), r, text, kinds, limit)
+	w.ok(err)
+	var out []string
+	for _, f := range list {
+		out = append(out, fmt.Sprint(f.Kind, " ", f.Name))
+	}
+	return strings.Join(out, ", "), more
+}
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		a, b := w.account("acme"), w.account("web-inc")
+		spaces := map[*cloud.Account]cloud.CloudspaceID{a: w.cloudspace(a, "prod").ID, b: w.cloudspace(b, "prod").ID}
+		w.user("webmaster", "")
+		w.service(a, "webhook")
+		add := func(name string, of *cloud.Account, gone cloud.Time) {
+			m := &cloud.Machine{ID: cloud.NewID[cloud.MachineID](), Name: name, AccountID: of.ID, CloudspaceID: spaces[of], State: cloud.MachineRunning}
+			m.DeletedAt = gone
+			w.ok(w.DB.Update(ctx, func(tx *store.Tx) error { return tx.CreateMachine(m) }))
+		}
+		add("web-1", a, 0)
+		add("web-2", b, 0)
+		add("old-web", a, 0)
+		add("web-gone", a, 1)
+		ann := w.user("ann", "")
+		w.member(ann, cloud.ScopeReader, a)
+		reader := w.as(ann)
+		stranger := w.as(w.user("eve", ""))
+		for _, tt := range []struct {
+			who   *Request
+			text  string
+			limit int
+			kinds []cloud.Kind
+			want  string
+			more  bool
+		}{
+			{w.root, "web", 0, nil, "account web-inc, machine web-1, machine web-2, user webmaster, service-account webhook, machine old-web", false},
+			{w.root, "WEB-1", 0, nil, "machine web-1", false},
+			{w.root, "eb", 1, []cloud.Kind{cloud.KindMachine, cloud.KindAccount}, "account web-inc, machine old-web", true},
+			{w.root, "%", 0, nil, "", false},
+			{w.root, "_", 0, nil, "", false},
+			{reader, "web", 0, nil, "machine web-1, service-account webhook, machine old-web", false},
+			{stranger, "web", 0, nil, "", false},
+			{stranger, "her", 0, nil, "location here", false},
+		} {
+			if got, more := w.found(tt.who, tt.text, tt.limit, tt.kinds...); got != tt.want || more != tt.more {
+				t.Errorf("%s finds by %q: %q, %t; want %q, %t", tt.who.User.Name, tt.text, got, more, tt.want, tt.more)
+			}
+		}
+		list, _, err := w.Search(ctx, reader, "web-1", nil, 0)
+		w.ok(err)
+		if len(list) != 1 || list[0].Account != "acme" || list[0].Parent != "prod" || list[0].State != "running" {
+			t.Errorf("found %+v", list)
+		}
+		byID, _, err := w.Search(ctx, reader, list[0].ID, nil, 0)
+		w.ok(err)
+		if len(byID) != 1 || byID[0] != list[0] {
+			t.Errorf("by id: %+v, want %+v", byID, list)
+		}
+		if none, _, err := w.Search(ctx, stranger, list[0].ID, nil, 0); err != nil || len(none) != 0 {
+			t.Errorf("a stranger finds by id: %+v, %v", none, err)
+		}
+		for _, bad := range []string{"", "  ", strings.Repeat("x", 200)} {
+			_, _, err := w.Search(ctx, w.root, bad, nil, 0)
+			w.fails("search for "+bad, err, cloud.Invalid)
+		}
+		_, _, err = w.Search(ctx, w.root, "x", []cloud.Kind{"token"}, 0)
+		w.fails("search for tokens", err, cloud.Invalid)
+	})
+}
