@@ -30,7 +30,7 @@ func TestSearch(t *testing.T) {
 		w.user("webmaster", "")
 		w.service(a, "webhook")
 		add := func(name string, of *cloud.Account, gone cloud.Time) {
-			m := &cloud.Machine{ID: cloud.NewID[cloud.MachineID](), Name: name, AccountID: of.ID, CloudspaceID: spaces[of], State: cloud.MachineRunning}
+			m := &cloud.Machine{ID: cloud.NewID[cloud.MachineID](), Name: name, AccountID: of.ID, CloudspaceID: spaces[of], State: cloud.MachineRunning, Address: name, MAC: name}
 			m.DeletedAt = gone
 			w.ok(w.DB.Update(ctx, func(tx *store.Tx) error { return tx.CreateMachine(m) }))
 		}

@@ -33,7 +33,7 @@ func searched(b *testing.B) (*store.DB, cloud.AccountID) {
 			for j := range 100 {
 				m := &cloud.Machine{
 					ID: cloud.NewID[cloud.MachineID](), AccountID: a.ID, CloudspaceID: s.ID, Name: fmt.Sprintf("web-%03d-%02d", i, j),
-					State: cloud.MachineRunning, Address: fmt.Sprintf("10.0.0.%d", j+2),
+					State: cloud.MachineRunning, Address: fmt.Sprintf("10.0.0.%d", j+2), MAC: fmt.Sprintf("02:00:00:00:%02x:%02x", i, j),
 				}
 				d := &cloud.Disk{ID: cloud.NewID[cloud.DiskID](), AccountID: a.ID, CloudspaceID: s.ID, MachineID: m.ID, Name: m.Name + "-boot"}
 				errs = append(errs, tx.CreateMachine(m), tx.CreateDisk(d))
