@@ -63,7 +63,7 @@ check: ## format, vet, staticcheck, known vulnerabilities, and whether generated
 	if [[ $$unformatted ]]; then echo "not formatted, run: go tool gofumpt -w ."; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
-	@for m in $(KUBE_MODULES); do echo "go vet, staticcheck: $$m"; \
+	@for m in $(KUBE_MODULES) test/oidc; do echo "go vet, staticcheck: $$m"; \
 		(staticcheck=$$(go tool -n staticcheck) && cd $$m && export $(KUBE_GO) && go vet ./... && $$staticcheck ./...) || exit 1; done
 	test/vuln.sh
 	@sum() { find . \( -name .git -o -name node_modules -o -name atoll-data -o -path ./bin \) -prune \

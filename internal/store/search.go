@@ -123,7 +123,11 @@ func (s *searchable) named(tx *Tx, v Visibility, q Search) (first, rest []cloud.
 	if first, err = s.find(tx, v, begins, args, "name", q.Limit+1); err != nil || len(first) > q.Limit {
 		return first, nil, err
 	}
-	rest, err = s.find(tx, v, tx.d.position+"(name, ?) > 1", []any{text}, "name", q.Limit+1-len(first))
+	part, args := tx.d.position+"(name, ?) > 1", []any{text}
+	if v.All { // an index of names is enough to read then, not all rows
+		part = fmt.Sprintf("id IN (SELECT id FROM %s WHERE %s AND %s ORDER BY name LIMIT %d)", s.table, part, s.where, q.Limit+1)
+	}
+	rest, err = s.find(tx, v, part, args, "name", q.Limit+1-len(first))
 	return first, rest, err
 }
 

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,7 +47,7 @@ func (p people) all() map[string]*person {
 		err = json.Unmarshal(b, &out)
 	}
 	if err != nil {
-		log.Print(err)
+		slog.Error("read the people", "err", err)
 	}
 	return out
 }
@@ -127,16 +126,20 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
 	file := flag.String("people", "", "JSON file of the people by id")
 	flag.Parse()
-	l, err := net.Listen("tcp", *listen)
+	slog.Error("the provider ended", "err", serve(*listen, people{*file}))
+	os.Exit(1)
+}
+
+func serve(listen string, p people) error {
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	issuer := fmt.Sprintf("http://%s/", l.Addr())
 	for _, id := range []string{clientRight, clientNonce, clientExpired} {
 		storage.RegisterClients(storage.WebClient(id, "secret", issuer+"unused"))
 	}
-	p := people{*file}
 	router := exampleop.SetupServer(issuer, &store{storage.NewStorage(p), p}, slog.New(slog.NewTextHandler(os.Stderr, nil)), false)
 	fmt.Println(issuer)
-	log.Fatal((&http.Server{Handler: router, ReadHeaderTimeout: time.Minute}).Serve(l))
+	return (&http.Server{Handler: router, ReadHeaderTimeout: time.Minute}).Serve(l)
 }
