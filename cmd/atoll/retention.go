@@ -19,12 +19,14 @@ type retentionConfig struct {
 	Events     keep `yaml:"events"`
 	Usage      keep `yaml:"usage"`
 	Deleted    keep `yaml:"deleted"`
+	Deliveries keep `yaml:"deliveries"`
 }
 
 func (r retentionConfig) control() control.Retention {
 	return control.Retention{
 		Jobs: time.Duration(r.Jobs), FailedJobs: time.Duration(r.FailedJobs), Successes: time.Duration(r.Successes), Output: time.Duration(r.Output),
 		Operations: time.Duration(r.Operations), Events: time.Duration(r.Events), Usage: time.Duration(r.Usage), Deleted: time.Duration(r.Deleted),
+		Deliveries: time.Duration(r.Deliveries),
 	}
 }
 

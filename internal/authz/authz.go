@@ -106,12 +106,17 @@ var table = map[cloud.Kind]map[Action]rule{
 	cloud.KindUser: {
 		Read: {viewers, ""}, Create: {ops, ""}, Update: {ops, ""}, Delete: nobody, Execute: nobody, Manage: nobody,
 	},
-	cloud.KindSSHKey:      tenant,
-	cloud.KindCloudspace:  {Read: tenant[Read], Create: tenant[Create], Update: tenant[Update], Delete: {ops, cloud.ScopeAdmin}, Execute: tenant[Execute], Manage: tenant[Manage]},
-	cloud.KindMachine:     tenant,
-	cloud.KindProject:     {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin}, Execute: tenant[Execute], Manage: tenant[Manage]},
-	cloud.KindDeployment:  tenant,
-	cloud.KindBundle:      {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: nobody, Execute: nobody, Manage: nobody},
+	cloud.KindSSHKey:     tenant,
+	cloud.KindCloudspace: {Read: tenant[Read], Create: tenant[Create], Update: tenant[Update], Delete: {ops, cloud.ScopeAdmin}, Execute: tenant[Execute], Manage: tenant[Manage]},
+	cloud.KindMachine:    tenant,
+	cloud.KindProject:    {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin}, Execute: tenant[Execute], Manage: tenant[Manage]},
+	cloud.KindDeployment: tenant,
+	cloud.KindBundle:     {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: nobody, Execute: nobody, Manage: nobody},
+	// A webhook's URL may be as good as a password: who could not change it does not see it.
+	cloud.KindWebhook: {
+		Read: {ops, cloud.ScopeAdmin}, Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin},
+		Execute: {ops, cloud.ScopeAdmin}, Manage: nobody,
+	},
 	cloud.KindDisk:        tenant,
 	cloud.KindPortForward: tenant,
 	cloud.KindImage:       tenant,

@@ -37,6 +37,8 @@ type (
 	BundleID      string
 	DeploymentID  string
 	ActionID      string
+	WebhookID     string
+	DeliveryID    string
 )
 
 // NewID returns a fresh UUIDv7: ids of one process sort by time of creation.
@@ -157,6 +159,7 @@ const (
 	KindProject        Kind = "project"
 	KindDeployment     Kind = "deployment"
 	KindBundle         Kind = "bundle"
+	KindWebhook        Kind = "webhook"
 )
 
 // Meta is what every stored object has.

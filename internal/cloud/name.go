@@ -53,6 +53,7 @@ var nameRules = map[Kind]nameRule{
 	KindSchedule:       dotted,
 	KindProject:        dnsLabel,
 	KindDeployment:     deploymentName,
+	KindWebhook:        dotted,
 }
 
 // ValidateName checks a name against the kind's rule. Names never look like ids.

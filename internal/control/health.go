@@ -189,6 +189,14 @@ func checkable(s cloud.DeploymentState) bool {
 	return s == cloud.DeploymentRunning || s == cloud.DeploymentFailure
 }
 
+// deploymentStatus is what an event of a deployment's state shows of it.
+type deploymentStatus struct {
+	State    cloud.DeploymentState
+	Reason   cloud.DeploymentReason
+	Script   string
+	ExitCode int64
+}
+
 // changed tells of a deployment's new state: by an event, and by the project's own
 // script.
 func (c *Control) changed(tx *store.Tx, p *cloud.Project, from, d *cloud.Deployment) error {
@@ -196,7 +204,9 @@ func (c *Control) changed(tx *store.Tx, p *cloud.Project, from, d *cloud.Deploym
 	if d.Reason != "" {
 		message += ": " + string(d.Reason)
 	}
-	if err := stateEvent(tx, "deployment.state", deploymentSubject(d), message); err != nil || d.DeletedAt != 0 {
+	err := stateDifference(tx, "deployment.state", deploymentSubject(d), message,
+		deploymentStatus{from.State, from.Reason, from.Script, from.ExitCode}, deploymentStatus{d.State, d.Reason, d.Script, d.ExitCode})
+	if err != nil || d.DeletedAt != 0 {
 		return err
 	}
 	run := scriptOf(p, d, cloud.ScriptNotifications)

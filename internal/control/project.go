@@ -216,8 +216,10 @@ func (c *Control) DeleteProject(ctx context.Context, r *Request, ref ProjectRef)
 		if err := ch.dropLimits(projectScope(p.ID)); err != nil {
 			return err
 		}
-		if err := ch.DeleteMembershipsOnProject(p.ID); err != nil {
-			return err
+		for _, end := range []func(cloud.ProjectID) error{ch.DeleteMembershipsOnProject, ch.DeleteWebhooksOnProject} {
+			if err := end(p.ID); err != nil {
+				return err
+			}
 		}
 		ch.revoked()
 		return ch.event("project.delete", projectSubject(p), p, nil)

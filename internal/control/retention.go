@@ -24,6 +24,7 @@ type Retention struct {
 	Events     time.Duration
 	Usage      time.Duration // byte counters of machines
 	Deleted    time.Duration // rows of deleted objects
+	Deliveries time.Duration // to webhooks
 }
 
 // Forever keeps.
@@ -44,6 +45,7 @@ func (r *Retention) complete() {
 		{&r.Events, 400 * day}, // a year, and time to look back at it
 		{&r.Usage, 400 * day},
 		{&r.Deleted, 90 * day},
+		{&r.Deliveries, 14 * day},
 	} {
 		if *d.of == 0 {
 			*d.of = d.def
@@ -121,6 +123,7 @@ func (c *Control) retainOnce(ctx context.Context) error {
 		{"events", c.Retention.Events, c.rows((*store.Tx).ForgetEvents)},
 		{"usage", c.Retention.Usage, c.rows((*store.Tx).ForgetUsage)},
 		{"deleted objects", c.Retention.Deleted, c.rows((*store.Tx).ForgetDeleted)},
+		{"deliveries to webhooks", c.Retention.Deliveries, c.rows((*store.Tx).ForgetDeliveries)},
 	} {
 		if r.keep == Forever {
 			continue

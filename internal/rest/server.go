@@ -146,7 +146,7 @@ func (s *Server) register() {
 		s.registerProjects, s.registerBundles, s.registerDeployments,
 		s.registerCloudspaces, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
 		s.registerScripts, s.registerJobs, s.registerRuns, s.registerSchedules,
-		s.registerOperations, s.registerEvents, s.registerLeftovers,
+		s.registerOperations, s.registerEvents, s.registerWebhooks, s.registerLeftovers,
 	} {
 		add()
 	}
