@@ -31,7 +31,16 @@ type Deployment struct {
 	StatusAt             Time              `json:"status_at,omitzero" doc:"When its state changed last."`
 	CheckedAt            Time              `json:"checked_at,omitzero"`
 	CheckError           string            `json:"check_error,omitempty" doc:"Why the last check could not be run: then the health is as it was seen last."`
+	Found                []Found           `json:"found,omitempty" doc:"With search: where the words were found, the first 50 places."`
 	Meta
+}
+
+// Found is where a search found its words.
+type Found struct {
+	Field string    `json:"field" enum:"name,owner,comment,label,application,deployment"`
+	Key   string    `json:"key,omitempty" doc:"Of the label or override."`
+	KeyAt [][]int64 `json:"key_at,omitempty" doc:"Ranges of characters (code points) in the key, each from its first to before its end."`
+	At    [][]int64 `json:"at,omitempty" doc:"The same in the value, or in the name, owner or comment."`
 }
 
 // Override is one difference from the default configuration.

@@ -8,7 +8,7 @@ import (
 )
 
 // What a form does to one value: Octopod's panel, and ours.
-func TestConfigChange(t *testing.T) {
+func TestEditPanel(t *testing.T) {
 	stored := cloud.Overrides{{Key: "tag", Value: "v1"}, {Key: "same", Value: "default"}, {Key: "pw", Value: "sealed", Secret: true}}
 	for _, tt := range []struct {
 		name string

@@ -29,6 +29,14 @@ func deploymentView(d *cloud.Deployment) api.Deployment {
 	return v
 }
 
+func foundView(f *control.Found) api.Deployment {
+	v := deploymentView(&f.Deployment)
+	for _, at := range f.Finds {
+		v.Found = append(v.Found, api.Found(at))
+	}
+	return v
+}
+
 func overridesView(list cloud.Overrides) []api.Override {
 	out := make([]api.Override, 0, len(list))
 	for _, o := range list {
@@ -74,7 +82,7 @@ func (in DeploymentIn) ref() control.DeploymentRef {
 
 func (s *Server) registerDeployments() {
 	const tag, all, one = "Deployments", "/deployments", "/deployments/{deployment}"
-	add(s, get(all, "list-deployments", tag, "List deployments; the filter search~ looks through name, owner, comment, labels and overrides"), s.deploymentList)
+	add(s, get(all, "list-deployments", tag, "List deployments, or search for some"), s.deploymentList)
 	add(s, start(http.MethodPost, all, "create-deployment", tag, "Create a deployment"), s.deploymentCreate)
 	add(s, get(one, "get-deployment", tag, "Show a deployment"), s.deploymentGet)
 	add(s, patch(one, "update-deployment", tag, "Change a deployment; answers 202 when its configuration changes by an operation"), s.deploymentUpdate)
@@ -86,7 +94,19 @@ func (s *Server) registerDeployments() {
 	add(s, get("/actions/{action}", "get-action", tag, "Show an entry of the log of deployments"), s.actionGet)
 }
 
-func (s *Server) deploymentList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Deployment], error) {
+type deploymentListing struct {
+	Listing
+	Search string `query:"search" maxLength:"400" doc:"Words that all must be found in the name, owner, comment, labels or overrides: a part of one of them, or its letters in their order. What fits best comes first, and says where it was found; sort cannot be given." example:"orange v1"`
+}
+
+func (s *Server) deploymentList(ctx context.Context, r *control.Request, in *deploymentListing) (*page[api.Deployment], error) {
+	if in.Search != "" {
+		list, next, err := s.control.SearchDeployments(ctx, r, in.query(), in.Search)
+		if err != nil {
+			return nil, err
+		}
+		return pageOf(list, next, foundView), nil
+	}
 	list, next, err := s.control.Deployments(ctx, r, in.query())
 	if err != nil {
 		return nil, err

@@ -54,6 +54,41 @@ func searchText(v *cloud.Deployment) string {
 	return strings.ToLower(b.String())
 }
 
+// DeploymentText is what a search looks through of a deployment: lines in small letters,
+// of which the first is the name.
+type DeploymentText struct {
+	ID   cloud.DeploymentID
+	Text string
+}
+
+// DeploymentTexts returns the texts of the deployments that the query's conditions
+// leave, without its page and order, up to a limit.
+func (tx *Tx) DeploymentTexts(q Query, limit int) (out []DeploymentText, err error) {
+	where, args, err := deployments.conditions(tx.d, q)
+	if err != nil {
+		return nil, err
+	}
+	err = tx.query(func(scan func(...any) error) error {
+		var t DeploymentText
+		err := scan(&t.ID, &t.Text)
+		out = append(out, t)
+		return err
+	}, "SELECT id, search FROM deployments WHERE "+strings.Join(where, " AND ")+" LIMIT ?", append(args, limit)...)
+	return out, err
+}
+
+// DeploymentsByID returns the deployments with the ids that are there, in any order.
+func (tx *Tx) DeploymentsByID(ids []cloud.DeploymentID) ([]cloud.Deployment, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return deployments.all(tx, "deleted_at = 0 AND "+in("id", len(ids)), args...)
+}
+
 // CreateDeployment writes a new deployment.
 func (tx *Tx) CreateDeployment(v *cloud.Deployment) error { return deployments.insert(tx, v) }
 
