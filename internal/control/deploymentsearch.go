@@ -143,15 +143,18 @@ func ranked(texts []store.DeploymentText, words []string) (hits []searchCursor) 
 // textScore is how well the words fit to a text of lines, of which the first counts
 // most; 0 if one of them is not in it.
 func textScore(text string, words []string) (sum int) {
+	name, _, _ := strings.Cut(text, "\n")
 	for _, w := range words {
-		best := 0
-		first := true
+		whole := strings.Contains(text, w)
+		best := lineScore(name, w, whole)
+		if best > 0 {
+			best += wholeWord / 4
+		}
 		for line := range strings.Lines(text) {
-			s, _ := lineScore(strings.TrimSuffix(line, "\n"), w, false)
-			if s > 0 && first {
-				s += wholeWord / 4
+			if best >= 3*wholeWord/2 {
+				break // there is nothing better
 			}
-			best, first = max(best, s), false
+			best = max(best, lineScore(strings.TrimSuffix(line, "\n"), w, whole))
 		}
 		if best == 0 {
 			return 0
@@ -161,19 +164,26 @@ func textScore(text string, words []string) (sum int) {
 	return sum
 }
 
-// lineScore is how well a word fits to a line, 0 for not at all, and with where the
-// bytes of the line that were found. Both are in small letters.
-func lineScore(line, word string, where bool) (score int, at []int) {
-	if i := strings.Index(line, word); i >= 0 {
-		score = wholeWord - min(len(line)-len(word), wholeWord/4)
+// lineScore is how well a word fits to a line, 0 for not at all. Both are in small
+// letters. Of a word that is somewhere in the text as a whole only that counts.
+func lineScore(line, word string, whole bool) int {
+	if whole {
+		i := strings.Index(line, word)
+		if i < 0 {
+			return 0
+		}
+		score := wholeWord - min(len(line)-len(word), wholeWord/4)
 		if before, _ := utf8.DecodeLastRuneInString(line[:i]); i == 0 || !unicode.IsLetter(before) && !unicode.IsDigit(before) {
 			score += wholeWord / 4
 		}
-		for j := i; where && j < i+len(word); j++ {
-			at = append(at, j)
-		}
-		return score, at
+		return score
 	}
+	score, _ := scattered(line, word)
+	return score
+}
+
+// scattered is how well the letters of a word fit to a line, and where they are.
+func scattered(line, word string) (score int, at []int) {
 	if len(line) > maxFuzzyLine || !inOrder(line, word) {
 		return 0, nil
 	}
@@ -218,55 +228,81 @@ func foundOf(tx *store.Tx, hits []searchCursor, words []string) ([]Found, error)
 	return out, nil
 }
 
-// findsIn are the places of a deployment where a word is.
-func findsIn(d *cloud.Deployment, words []string) (out []Find) {
-	look := func(field, key, text string) {
-		if len(out) == maxFinds {
-			return
-		}
-		line := text
-		if key != "" {
-			line = key + "=" + text
-		}
-		if at := wordsAt(line, words); len(at) > 0 {
-			f := Find{Field: field, Key: key}
-			keyLen := 0
-			if key != "" {
-				keyLen = utf8.RuneCountInString(key) + 1
-			}
-			split, _ := slices.BinarySearch(at, keyLen)
-			f.KeyAt, f.At = ranges(at[:split], 0, keyLen-1), ranges(at[split:], keyLen, utf8.RuneCountInString(line))
-			out = append(out, f)
-		}
+// searched is a text of a deployment.
+type searched struct{ field, key, text string }
+
+func (p *searched) line() string {
+	if p.key == "" {
+		return p.text
 	}
-	look("name", "", d.Name)
-	look("owner", "", d.OwnerName)
-	look("comment", "", d.Comment)
+	return p.key + "=" + p.text
+}
+
+// textsOf are all texts of a deployment that are searched.
+func textsOf(d *cloud.Deployment) []searched {
+	out := []searched{{"name", "", d.Name}, {"owner", "", d.OwnerName}, {"comment", "", d.Comment}}
 	for _, k := range slices.Sorted(maps.Keys(d.Labels)) {
-		look("label", k, d.Labels[k])
+		out = append(out, searched{"label", k, d.Labels[k]})
 	}
-	for _, list := range []struct {
-		field string
-		of    cloud.Overrides
-	}{{"application", d.Application}, {"deployment", d.Deployment}} {
-		for _, o := range list.of {
+	add := func(field string, list cloud.Overrides) {
+		for _, o := range list {
 			if o.Secret {
 				o.Value = ""
 			}
-			look(list.field, o.Key, o.Value)
+			out = append(out, searched{field, o.Key, o.Value})
+		}
+	}
+	add("application", d.Application)
+	add("deployment", d.Deployment)
+	return out
+}
+
+// findsIn are the places of a deployment where a word is: as a whole, or where it is
+// nowhere so, its letters.
+func findsIn(d *cloud.Deployment, words []string) (out []Find) {
+	list := textsOf(d)
+	lines := make([]string, len(list))
+	for i := range list {
+		lines[i] = strings.ToLower(list[i].line())
+	}
+	var whole []bool
+	for _, w := range words {
+		whole = append(whole, slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, w) }))
+	}
+	for i, p := range list {
+		at := wordsAt(lines[i], words, whole)
+		if len(at) == 0 {
+			continue
+		}
+		begin := 0 // of the text in the line
+		if p.key != "" {
+			begin = utf8.RuneCountInString(p.key) + 1
+		}
+		split, _ := slices.BinarySearch(at, begin)
+		out = append(out, Find{Field: p.field, Key: p.key, KeyAt: ranges(at[:split], 0, begin-1), At: ranges(at[split:], begin, len(lines[i]))})
+		if len(out) == maxFinds {
+			break
 		}
 	}
 	return out
 }
 
 // wordsAt are the characters of a line where words are, in order, each once.
-func wordsAt(line string, words []string) (at []int) {
-	low := strings.ToLower(line)
-	for _, w := range words {
-		_, bytes := lineScore(low, w, true)
-		for _, b := range bytes {
-			if utf8.RuneStart(low[b]) {
-				at = append(at, utf8.RuneCountInString(low[:b]))
+func wordsAt(line string, words []string, whole []bool) (at []int) {
+	add := func(b int) {
+		if utf8.RuneStart(line[b]) {
+			at = append(at, utf8.RuneCountInString(line[:b]))
+		}
+	}
+	for i, w := range words {
+		if !whole[i] {
+			_, bytes := scattered(line, w)
+			for _, b := range bytes {
+				add(b)
+			}
+		} else if begin := strings.Index(line, w); begin >= 0 {
+			for b := range len(w) {
+				add(begin + b)
 			}
 		}
 	}
