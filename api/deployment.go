@@ -110,6 +110,15 @@ type Action struct {
 	Deployment     []ConfigChange `json:"deployment,omitempty"`
 	StartedAt      Time           `json:"started_at"`
 	FinishedAt     Time           `json:"finished_at,omitzero"`
+	Imported       *ImportedLog   `json:"imported,omitempty" doc:"Of an action that was imported: what is kept of it. Not in lists."`
+}
+
+// ImportedLog is what is kept of an action of another system, which has no job here.
+type ImportedLog struct {
+	Application []Override `json:"application" doc:"The overrides that the deployment had then."`
+	Deployment  []Override `json:"deployment"`
+	Stdout      string     `json:"stdout,omitempty" doc:"The last part of what the script wrote."`
+	Stderr      string     `json:"stderr,omitempty"`
 }
 
 // ConfigChange is one difference of two configurations; values of secrets are masked.

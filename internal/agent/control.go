@@ -178,14 +178,27 @@ func (c *controlJob) prepare(ctx context.Context) (cmd sal.Command, missing bool
 }
 
 // findScript returns the path of a script's file; "" if the bundle has none and may
-// do without it.
+// do without it. It looks nowhere else: the agent may read what the project may not,
+// and a link must not tell it what there is.
 func findScript(folder string, s cloud.ControlScript) (string, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return "", cloud.FieldErrorf("bundle", "the folder %s of the control scripts cannot be read on this runner: %v", folder, errors.Unwrap(err))
+	}
+	defer root.Close()
 	for _, name := range s.Files() {
 		path := filepath.Join(folder, name)
-		st, err := os.Stat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		link, err := root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		var st fs.FileInfo
+		if err == nil {
+			st, err = root.Stat(name)
+		}
+		switch {
+		case err != nil && link != nil && link.Mode()&fs.ModeSymlink != 0:
+			return "", cloud.FieldErrorf("script", "%s in the control scripts is a link that leads to none of them; put the file itself there", name)
 		case err != nil:
 			return "", cloud.FieldErrorf("script", "%s cannot be read on this runner: %v", name, errors.Unwrap(err))
 		case !st.Mode().IsRegular():

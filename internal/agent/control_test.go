@@ -284,6 +284,25 @@ func TestControlFolder(t *testing.T) {
 	if res, _ := r.run(ref, cloud.ScriptCreate, nil); res.Output != "prepared\nprepared anew\n" {
 		t.Errorf("after the folder changed: %+v", res)
 	}
+	// A link out of it tells nothing of what there is: the agent may read what projects may not.
+	var says []string
+	for _, to := range []string{"/root", "/etc/shadow", "/no/such/file"} {
+		link := filepath.Join(dir, "update")
+		_ = os.Remove(link)
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+		res, _ := r.run(ref, cloud.ScriptUpdate, nil)
+		if says = append(says, res.Error); res.State != cloud.JobFailed || says[0] != res.Error || !strings.Contains(res.Error, "a link that leads to none of them") {
+			t.Errorf("a link to %s: %+v", to, res)
+		}
+	}
+	if err := os.Symlink("create", filepath.Join(dir, "unarchive")); err != nil {
+		t.Fatal(err)
+	}
+	if res, _ := r.run(ref, cloud.ScriptUnarchive, nil); res.State != cloud.JobSucceeded {
+		t.Errorf("a link within the folder: %+v", res)
+	}
 	// A folder where projects see nothing shows nothing either.
 	if res, _ := r.run(wire.BundleRef{Kind: cloud.BundleFolder, Path: r.cfg.DataDir}, cloud.ScriptCreate, nil); res.State != cloud.JobFailed {
 		t.Errorf("the agent's folder: %+v", res)

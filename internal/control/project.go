@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -94,6 +96,9 @@ func (c *Control) CreateProject(ctx context.Context, r *Request, account string,
 		if err := p.Validate(); err != nil {
 			return err
 		}
+		if err := c.checkDomain(p.BaseDomain); err != nil {
+			return err
+		}
 		n, err := ch.Next("project")
 		if err != nil {
 			return err
@@ -105,6 +110,28 @@ func (c *Control) CreateProject(ctx context.Context, r *Request, account string,
 		return ch.event("project.create", projectSubject(p), nil, p)
 	})
 	return p, err
+}
+
+// ownHosts are the names by which people and agents reach the controllers.
+func (c *Control) ownHosts() (out []string) {
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" {
+		out = append(out, strings.ToLower(u.Hostname()))
+	}
+	if host, _, err := net.SplitHostPort(c.Advertise); err == nil && host != "" {
+		out = append(out, strings.ToLower(host))
+	}
+	return out
+}
+
+// checkDomain refuses a base domain below which the controller itself is: a deployment
+// could take its name, and with it what people mean for it.
+func (c *Control) checkDomain(base string) error {
+	for _, host := range c.ownHosts() {
+		if strings.HasSuffix(host, "."+base) {
+			return cloud.FieldErrorf("base_domain", "%q holds %s, where Atoll itself is reached: a deployment could take that name; choose another domain, such as staging.%s", base, host, base)
+		}
+	}
+	return nil
 }
 
 // setSecrets seals the values and puts them into the project.
@@ -181,6 +208,11 @@ func (c *Control) UpdateProject(ctx context.Context, r *Request, ref ProjectRef,
 		}
 		if err := p.Validate(); err != nil {
 			return err
+		}
+		if p.BaseDomain != before.BaseDomain {
+			if err := c.checkDomain(p.BaseDomain); err != nil {
+				return err
+			}
 		}
 		if err := ch.Tx.UpdateProject(p); err != nil {
 			return err

@@ -271,5 +271,11 @@ func (s *Server) actionGet(ctx context.Context, r *control.Request, in *ActionIn
 	if err != nil {
 		return nil, err
 	}
-	return &body[api.Action]{Body: actionView(a)}, nil
+	v := actionView(a)
+	if out := control.OutputOf(a); out != nil {
+		v.Imported = &api.ImportedLog{
+			Application: overridesView(out.Application), Deployment: overridesView(out.Deployment), Stdout: out.Stdout, Stderr: out.Stderr,
+		}
+	}
+	return &body[api.Action]{Body: v}, nil
 }
