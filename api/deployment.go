@@ -7,7 +7,7 @@ type Deployment struct {
 	ProjectID            string            `json:"project_id"`
 	Name                 string            `json:"name" example:"feature-x-123"`
 	State                string            `json:"state" enum:"Running,Failure,CreatePending,UpdatePending,DeletePending,Archived"`
-	Reason               string            `json:"reason,omitempty" doc:"Why it failed: GenericFailure, TagMismatch, PartialAvailability, CleanupFailed, ArchiveFailed, ScriptFailed, Timeout, Canceled or RunnerLost."`
+	Reason               string            `json:"reason,omitempty" doc:"Why it failed: GenericFailure, TagMismatch, PartialAvailability, CleanupFailed, ArchiveFailed, ScriptFailed, Timeout, Canceled, DiskLimit or RunnerLost."`
 	Message              string            `json:"message,omitempty" doc:"The reason for people."`
 	Script               string            `json:"script,omitempty" doc:"The control script that failed …"`
 	ExitCode             int64             `json:"exit_code,omitempty" doc:"… and its exit code."`
@@ -26,6 +26,7 @@ type Deployment struct {
 	RunnerID             string            `json:"runner_id,omitempty" doc:"The node on which its scripts ran last."`
 	TTL                  string            `json:"ttl,omitempty" doc:"Time to live from the last create, update or restore on."`
 	ExpiresAt            Time              `json:"expires_at,omitzero"`
+	UsedAt               Time              `json:"used_at,omitzero" doc:"When somebody used it last, to a minute or so, where Atoll sees that; or touched it."`
 	DeployedAt           Time              `json:"deployed_at,omitzero" doc:"End of the last create, update or restore that went well."`
 	ArchivedAt           Time              `json:"archived_at,omitzero"`
 	StatusAt             Time              `json:"status_at,omitzero" doc:"When its state changed last."`

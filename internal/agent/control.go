@@ -25,6 +25,8 @@ type ProcessBundle interface {
 	// code. fetch returns the folder of an archive: that of the installation with the
 	// checksum, or the one at the URL.
 	Run(ctx context.Context, run *wire.ControlRun, runAs string, stdout, output io.Writer, fetch FetchArchive) (int, error)
+	// Used returns when the script's deployment was used last, 0 if that was not seen.
+	Used(run *wire.ControlRun) cloud.Time
 }
 
 // FetchArchive returns the folder of an unpacked archive; url "" is the installation's.
@@ -68,6 +70,9 @@ func controlRun(ctx context.Context, j *Job) (any, error) {
 			c.secrets = append(c.secrets, kv.Value)
 		}
 	}
+	if err := c.room(ctx); err != nil {
+		return nil, err
+	}
 	out := j.Output(ctx)
 	out.plain()
 	c.out = out
@@ -92,8 +97,12 @@ func (c *controlJob) script(ctx context.Context) (*wire.ControlResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	var used cloud.Time
+	if a := c.agent; c.run.Script == cloud.ScriptCheck && c.run.Bundle.Kind == cloud.BundleProcess && a.cfg.Process != nil && !a.cfg.Node.Simulated {
+		used = a.cfg.Process.Used(&c.run)
+	}
 	return &wire.ControlResult{
-		ExitCode: exit.Code, TimedOut: exit.Killed, Detail: exit.Detail, Missing: missing,
+		UsedAt: used, ExitCode: exit.Code, TimedOut: exit.Killed, Detail: exit.Detail, Missing: missing,
 		Stdout: strings.ToValidUTF8(strings.ReplaceAll(c.answer.text.String(), "\x00", "\uFFFD"), "\uFFFD"), Truncated: c.answer.truncated,
 	}, nil
 }

@@ -309,6 +309,36 @@ func TestControlFolder(t *testing.T) {
 	}
 }
 
+// A project that holds too much on the runner gets nothing that adds to it, and can be
+// cleaned up.
+func TestControlDisk(t *testing.T) {
+	r := newRunner(t, map[string]string{
+		"create": "#!/bin/sh\nmkdir -p ~/data; head -c 3000000 /dev/zero > ~/data/big; ln ~/data/big ~/data/again; ln -s /usr ~/data/usr\n",
+		"update": "#!/bin/sh\nexit 0\n", "archive": "#!/bin/sh\nexit 0\n", "cleanup": "#!/bin/sh\nrm -r ~/data\n",
+	})
+	ref := r.bundle()
+	limit := func(run *wire.ControlRun) { run.DiskMiB = 2 }
+	if res, c := r.run(ref, cloud.ScriptCreate, limit); res.State != cloud.JobSucceeded || c.ExitCode != 0 {
+		t.Fatalf("while there is room: %+v", res)
+	}
+	if res, _ := r.run(ref, cloud.ScriptUpdate, limit); res.State != cloud.JobFailed || !strings.Contains(res.Error, "more than the 2 MiB") || !strings.Contains(string(res.Result), "quota") {
+		t.Errorf("when there is none: %+v", res)
+	}
+	for name, change := range map[string]func(*wire.ControlRun){
+		"a higher limit": func(run *wire.ControlRun) { run.DiskMiB = 5 }, // what has two names counts once, what is linked not at all
+		"no limit":       nil,
+	} {
+		if res, _ := r.run(ref, cloud.ScriptUpdate, change); res.State != cloud.JobSucceeded {
+			t.Errorf("with %s: %+v", name, res)
+		}
+	}
+	for _, s := range []cloud.ControlScript{cloud.ScriptArchive, cloud.ScriptCleanup, cloud.ScriptUpdate} {
+		if res, _ := r.run(ref, s, limit); res.State != cloud.JobSucceeded {
+			t.Errorf("%s: %+v", s, res)
+		}
+	}
+}
+
 func TestControlInit(t *testing.T) {
 	r := newRunner(t, map[string]string{
 		"create": "#!/bin/sh\ncat ~/inits\n", "update": "#!/bin/sh\ncat ~/inits\n",

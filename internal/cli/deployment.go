@@ -63,6 +63,7 @@ func (a *app) deploymentCommand() *cobra.Command {
 		a.deploymentCreate(), a.deploymentApply(), list, showCommand(a, deployments), a.deploymentUpdate(), a.deploymentDiff(),
 		a.deploymentVerb("archive", "Take deployments down and keep their data", words{"archiving", "archived"}, client.Deployments.Archive),
 		a.deploymentVerb("restore", "Take archived deployments up again", words{"restoring", "restored"}, client.Deployments.Restore),
+		a.deploymentVerb("touch", "Say that deployments are needed: their times to live begin anew", words{"touching", "touched"}, client.Deployments.Touch),
 		a.deploymentCleanup(), a.deploymentDelete(), a.deploymentLogs(), a.deploymentName())
 	cmd.PersistentFlags().StringVar(&a.project, "project", "", "project, by id or name; ATOLL_PROJECT or the only one if left out")
 	return cmd

@@ -13,6 +13,9 @@ import (
 // healthKey has the checks of a deployment run one at a time, and keeps the last.
 func healthKey(id cloud.DeploymentID) string { return "check:" + string(id) }
 
+// seenGrain is how exactly the last use of a deployment is kept.
+const seenGrain = time.Minute
+
 func checkName(n int) string { return fmt.Sprintf("check-%d", n) }
 
 const (
@@ -142,6 +145,13 @@ func (c *Control) checked(tx *store.Tx, job cloud.JobID) error {
 	}
 	if err != nil {
 		return err
+	}
+	if now, err := tx.Now(); err != nil {
+		return err
+	} else if at := min(res.UsedAt, now); at.Sub(d.UsedAt) >= seenGrain { // the runner's clock may be wrong
+		if err := tx.UsedDeployment(d.ID, at); err != nil {
+			return err
+		}
 	}
 	return c.observeHealth(tx, d, res, j.ID)
 }

@@ -55,6 +55,7 @@ type ProjectChange struct {
 	Role                                             *cloud.Role
 	Labels                                           *map[string]string
 	Times                                            ProjectTimes
+	DiskMiB                                          *int64
 	// Secrets are the values to set by name; "" removes one.
 	Secrets map[string]string
 }
@@ -67,6 +68,7 @@ func (in *ProjectChange) apply(p *cloud.Project) {
 	set(&p.Folder, in.Folder)
 	set(&p.Role, in.Role)
 	set(&p.Labels, in.Labels)
+	set(&p.DiskMiB, in.DiskMiB)
 	in.Times.apply(p)
 }
 
@@ -110,6 +112,19 @@ func (c *Control) CreateProject(ctx context.Context, r *Request, account string,
 		return ch.event("project.create", projectSubject(p), nil, p)
 	})
 	return p, err
+}
+
+// useIsSeen refuses projects whose deployments are reached past Atoll, as of most control
+// scripts: nobody could tell that one is not used.
+func (ch *change) useIsSeen(p *cloud.Project) error {
+	ref, err := bundleOf(ch.Tx, p)
+	if cloud.Is(err, cloud.Conflict) { // none yet
+		return nil
+	}
+	if err == nil && ref.Kind != cloud.BundleProcess {
+		err = cloud.FieldErrorf("idle_ttl", "needs the bundle %s: of deployments of other control scripts Atoll does not see whether they are used; give them a time to live", cloud.BundleProcess)
+	}
+	return err
 }
 
 // ownHosts are the names by which people and agents reach the controllers.
@@ -209,6 +224,11 @@ func (c *Control) UpdateProject(ctx context.Context, r *Request, ref ProjectRef,
 		if err := p.Validate(); err != nil {
 			return err
 		}
+		if in.Times.IdleTTL != nil && p.IdleTTL != 0 {
+			if err := ch.useIsSeen(p); err != nil {
+				return err
+			}
+		}
 		if p.BaseDomain != before.BaseDomain {
 			if err := c.checkDomain(p.BaseDomain); err != nil {
 				return err
@@ -265,7 +285,8 @@ func projectScope(id cloud.ProjectID) cloud.Scope {
 // ProjectTimes are the times of a project that people set; nil keeps.
 type ProjectTimes struct {
 	Script, Check, StatusInterval, StatusTimeout *time.Duration
-	ArchiveRetention, History, DefaultTTL        *time.Duration
+	ArchiveRetention, History                    *time.Duration
+	DefaultTTL, IdleTTL                          *time.Duration
 }
 
 func (t *ProjectTimes) apply(p *cloud.Project) {
@@ -276,4 +297,5 @@ func (t *ProjectTimes) apply(p *cloud.Project) {
 	set(&p.ArchiveRetention, t.ArchiveRetention)
 	set(&p.History, t.History)
 	set(&p.DefaultTTL, t.DefaultTTL)
+	set(&p.IdleTTL, t.IdleTTL)
 }

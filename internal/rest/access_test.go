@@ -254,6 +254,7 @@ var accesses = map[string]access{
 	"delete-project":     {may: member, allowed: 409},
 	"create-deployment":  {may: member, body: `{"project":"{project}","name":"feature"}`, allowed: 409},
 	"update-deployment":  {may: member, body: `{"comment":"x"}`},
+	"touch-deployment":   {may: member},
 	"archive-deployment": {may: member}, "restore-deployment": {may: member, allowed: 409},
 	"cleanup-deployment": {may: member, allowed: 409}, "delete-deployment": {may: member},
 	"get-disk": {may: reader}, "get-port-forward": {may: reader},

@@ -17,7 +17,7 @@ func deploymentView(d *cloud.Deployment) api.Deployment {
 		Application: overridesView(d.Application), Deployment: overridesView(d.Deployment),
 		EffectiveApplication: valuesView(d.EffectiveApplication), EffectiveDeployment: valuesView(d.EffectiveDeployment),
 		Links: make([]api.Link, 0, len(d.Links)), Labels: d.Labels, OwnerID: string(d.OwnerID), Owner: d.OwnerName, Comment: d.Comment,
-		RunnerID: string(d.RunnerID), ExpiresAt: d.ExpiresAt.Time(), DeployedAt: d.DeployedAt.Time(), ArchivedAt: d.ArchivedAt.Time(),
+		RunnerID: string(d.RunnerID), ExpiresAt: d.ExpiresAt.Time(), UsedAt: d.UsedAt.Time(), DeployedAt: d.DeployedAt.Time(), ArchivedAt: d.ArchivedAt.Time(),
 		StatusAt: d.StatusAt.Time(), CheckedAt: d.CheckedAt.Time(), CheckError: d.CheckError, Meta: metaView(d.Meta),
 	}
 	if d.TTL != 0 {
@@ -88,6 +88,9 @@ func (s *Server) registerDeployments() {
 	add(s, patch(one, "update-deployment", tag, "Change a deployment; answers 202 when its configuration changes by an operation"), s.deploymentUpdate)
 	add(s, start(http.MethodPost, one+"/archive", "archive-deployment", tag, "Take a deployment down and keep its data"), s.deploymentArchive)
 	add(s, start(http.MethodPost, one+"/restore", "restore-deployment", tag, "Take an archived deployment up again"), s.deploymentRestore)
+	touch := post(one+"/touch", "touch-deployment", tag, "Say that a deployment is needed: its times to live begin anew")
+	touch.DefaultStatus = http.StatusOK
+	add(s, touch, s.deploymentTouch)
 	add(s, start(http.MethodPost, one+"/cleanup", "cleanup-deployment", tag, "Remove an archived or failed deployment with its data"), s.deploymentCleanup)
 	add(s, start(http.MethodDelete, one, "delete-deployment", tag, "Archive a deployment and clean it up"), s.deploymentDelete)
 	add(s, get("/actions", "list-actions", tag, "List what was done to deployments, those that are gone among them"), s.actionList)
@@ -218,6 +221,19 @@ func (s *Server) deploymentRestore(ctx context.Context, r *control.Request, in *
 		return nil, err
 	}
 	return s.accept(ctx, r, o, in.wait())
+}
+
+type deploymentTouch struct {
+	DeploymentIn
+	Versioned
+}
+
+func (s *Server) deploymentTouch(ctx context.Context, r *control.Request, in *deploymentTouch) (*body[api.Deployment], error) {
+	d, err := s.control.TouchDeployment(ctx, r, in.ref())
+	if err != nil {
+		return nil, err
+	}
+	return object(d.Meta, deploymentView(d)), nil
 }
 
 type deploymentEnd struct {

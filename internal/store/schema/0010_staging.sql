@@ -1,5 +1,11 @@
 -- +goose Up
--- Webhooks, and the events that are sent to them.
+-- Webhooks, and the events that are sent to them; deployments that nobody uses; and
+-- how much a project may hold on each runner.
+ALTER TABLE projects ADD COLUMN idle_ttl BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE projects ADD COLUMN disk_mib BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE deployments ADD COLUMN used_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE deployments ADD COLUMN idle_warned_at BIGINT NOT NULL DEFAULT 0;
+
 CREATE TABLE webhooks (
 	id TEXT PRIMARY KEY,
 	account_id TEXT NOT NULL, -- '' is the installation
