@@ -7,7 +7,7 @@ type Deployment struct {
 	ProjectID            string            `json:"project_id"`
 	Name                 string            `json:"name" example:"feature-x-123"`
 	State                string            `json:"state" enum:"Running,Failure,CreatePending,UpdatePending,DeletePending,Archived"`
-	Reason               string            `json:"reason,omitempty" doc:"Why it failed: GenericFailure, TagMismatch, PartialAvailability, CleanupFailed, ArchiveFailed, ScriptFailed, Timeout, Canceled or RunnerLost."`
+	Reason               string            `json:"reason,omitempty" doc:"Why it failed: GenericFailure, TagMismatch, PartialAvailability, CleanupFailed, ArchiveFailed, ScriptFailed, Timeout, Canceled, DiskLimit or RunnerLost."`
 	Message              string            `json:"message,omitempty" doc:"The reason for people."`
 	Script               string            `json:"script,omitempty" doc:"The control script that failed …"`
 	ExitCode             int64             `json:"exit_code,omitempty" doc:"… and its exit code."`
@@ -26,12 +26,22 @@ type Deployment struct {
 	RunnerID             string            `json:"runner_id,omitempty" doc:"The node on which its scripts ran last."`
 	TTL                  string            `json:"ttl,omitempty" doc:"Time to live from the last create, update or restore on."`
 	ExpiresAt            Time              `json:"expires_at,omitzero"`
+	UsedAt               Time              `json:"used_at,omitzero" doc:"When somebody used it last, to a minute or so, where Atoll sees that; or touched it."`
 	DeployedAt           Time              `json:"deployed_at,omitzero" doc:"End of the last create, update or restore that went well."`
 	ArchivedAt           Time              `json:"archived_at,omitzero"`
 	StatusAt             Time              `json:"status_at,omitzero" doc:"When its state changed last."`
 	CheckedAt            Time              `json:"checked_at,omitzero"`
 	CheckError           string            `json:"check_error,omitempty" doc:"Why the last check could not be run: then the health is as it was seen last."`
+	Found                []Match           `json:"found,omitempty" doc:"With search: where the words were found, the first 50 places."`
 	Meta
+}
+
+// Match is where a search found its words.
+type Match struct {
+	Field string    `json:"field" enum:"name,owner,comment,label,application,deployment"`
+	Key   string    `json:"key,omitempty" doc:"Of the label or override."`
+	KeyAt [][]int64 `json:"key_at,omitempty" doc:"Ranges of characters (code points) in the key, each from its first to before its end."`
+	At    [][]int64 `json:"at,omitempty" doc:"The same in the value, or in the name, owner or comment."`
 }
 
 // Override is one difference from the default configuration.
@@ -101,6 +111,15 @@ type Action struct {
 	Deployment     []ConfigChange `json:"deployment,omitempty"`
 	StartedAt      Time           `json:"started_at"`
 	FinishedAt     Time           `json:"finished_at,omitzero"`
+	Imported       *ImportedLog   `json:"imported,omitempty" doc:"Of an action that was imported: what is kept of it. Not in lists."`
+}
+
+// ImportedLog is what is kept of an action of another system, which has no job here.
+type ImportedLog struct {
+	Application []Override `json:"application" doc:"The overrides that the deployment had then."`
+	Deployment  []Override `json:"deployment"`
+	Stdout      string     `json:"stdout,omitempty" doc:"The last part of what the script wrote."`
+	Stderr      string     `json:"stderr,omitempty"`
 }
 
 // ConfigChange is one difference of two configurations; values of secrets are masked.

@@ -21,6 +21,8 @@ type Project struct {
 	ArchiveRetention string            `json:"archive_retention" doc:"An archived deployment is cleaned up after it."`
 	History          string            `json:"history" doc:"How long the log of deployments that are gone is kept."`
 	DefaultTTL       string            `json:"default_ttl" doc:"Deployments that name no time to live are archived after it."`
+	IdleTTL          string            `json:"idle_ttl" doc:"Deployments are archived so long after their last use; only with the bundle builtin:process, where Atoll sees it."`
+	DiskMiB          int64             `json:"disk_mib,omitempty" doc:"How much the project may hold on each runner; left out: no limit."`
 	Secrets          []string          `json:"secrets,omitempty" doc:"Names of what the scripts find in their environment."`
 	Meta
 }
@@ -48,6 +50,8 @@ type ProjectUpdate struct {
 	ArchiveRetention *string            `json:"archive_retention,omitempty" doc:"336h if left out; 0s for ever."`
 	History          *string            `json:"history,omitempty" doc:"2160h if left out; 0s for ever."`
 	DefaultTTL       *string            `json:"default_ttl,omitempty" doc:"For ever if left out."`
+	IdleTTL          *string            `json:"idle_ttl,omitempty" doc:"0s for ever. Only with the bundle builtin:process, where Atoll sees what is used."`
+	DiskMiB          *int64             `json:"disk_mib,omitempty" minimum:"0" doc:"0 for no limit. It is looked at before a deployment is made, changed or restored."`
 	Secrets          map[string]string  `json:"secrets,omitempty" doc:"Values by name, to add or replace; an empty one is removed."`
 }
 

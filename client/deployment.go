@@ -35,6 +35,11 @@ func (d Deployments) Restore(ctx context.Context, ref string, opts ...Option) (*
 	return d.do(ctx, ref, "restore", nil, opts)
 }
 
+// Touch says that a deployment is needed: its times to live begin anew.
+func (d Deployments) Touch(ctx context.Context, ref string, opts ...Option) (*Result[api.Deployment], error) {
+	return d.do(ctx, ref, "touch", nil, opts)
+}
+
 // Cleanup removes an archived or failed deployment with its data.
 func (d Deployments) Cleanup(ctx context.Context, ref string, opts ...Option) (*Result[api.Deployment], error) {
 	return d.do(ctx, ref, "cleanup", nil, opts)

@@ -48,7 +48,7 @@ func (o ListOptions) query() url.Values {
 // Reader reads the objects of one kind.
 type Reader[T any] struct {
 	c    *Client
-	path string
+	path string // escaped where it must be
 }
 
 // List returns one page.
@@ -82,7 +82,7 @@ func (k Reader[T]) All(ctx context.Context, o ListOptions) iter.Seq2[T, error] {
 
 // Get returns the object with the id or name; a name may need In.
 func (k Reader[T]) Get(ctx context.Context, ref string, opts ...Option) (*T, error) {
-	return get[T](ctx, k.c, joinPath(k.path, ref), opts)
+	return get[T](ctx, k.c, k.path+"/"+joinPath(ref), opts)
 }
 
 // Deleter deletes objects of one kind.

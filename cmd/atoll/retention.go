@@ -21,6 +21,7 @@ type retentionConfig struct {
 	Deleted    keep `yaml:"deleted"`
 	// PageRevisions is a number: how many revisions of each page are kept.
 	PageRevisions uint16 `yaml:"page-revisions"`
+	Deliveries    keep   `yaml:"deliveries"`
 }
 
 func (r retentionConfig) control() control.Retention {
@@ -28,6 +29,7 @@ func (r retentionConfig) control() control.Retention {
 		Jobs: time.Duration(r.Jobs), FailedJobs: time.Duration(r.FailedJobs), Successes: time.Duration(r.Successes), Output: time.Duration(r.Output),
 		Operations: time.Duration(r.Operations), Events: time.Duration(r.Events), Usage: time.Duration(r.Usage), Deleted: time.Duration(r.Deleted),
 		PageRevisions: int64(r.PageRevisions),
+		Deliveries:    time.Duration(r.Deliveries),
 	}
 }
 

@@ -46,7 +46,7 @@ func upCommand() *cobra.Command {
 	f.StringVar(&cfg.AgentListen, "agent-listen", "127.0.0.1:8443", "address for agents")
 	f.StringVar(&cfg.Database, "database", "", "postgres://… instead of SQLite in the data folder")
 	f.StringVar(&cfg.TLS.Mode, "tls", "off", "how people's listener is protected: off (on 127.0.0.1 only) or self-signed")
-	f.StringSliceVar(&cfg.ImageURLAllow, "image-url-allow", nil, "let images be fetched from a network `CIDR` that is not public; repeatable")
+	f.StringSliceVar(&cfg.ImageURLAllow, "image-url-allow", nil, "let images be fetched from, and webhooks send to, a network `CIDR` that is not public; repeatable")
 	f.StringVar(&node.deployments, "deployments-listen", "127.0.0.1"+defaultDeployments, "address at which deployments of the bundle builtin:process are reached, taken while there are any")
 	f.IntVar(&sims, "sim", 0, "number of simulated nodes")
 	f.BoolVar(&noMachines, "no-machines", false, "the real agent offers no compute and no network role")

@@ -25,6 +25,8 @@ type ProcessBundle interface {
 	// code. fetch returns the folder of an archive: that of the installation with the
 	// checksum, or the one at the URL.
 	Run(ctx context.Context, run *wire.ControlRun, runAs string, stdout, output io.Writer, fetch FetchArchive) (int, error)
+	// Used returns when the script's deployment was used last, 0 if that was not seen.
+	Used(run *wire.ControlRun) cloud.Time
 }
 
 // FetchArchive returns the folder of an unpacked archive; url "" is the installation's.
@@ -68,6 +70,9 @@ func controlRun(ctx context.Context, j *Job) (any, error) {
 			c.secrets = append(c.secrets, kv.Value)
 		}
 	}
+	if err := c.room(ctx); err != nil {
+		return nil, err
+	}
 	out := j.Output(ctx)
 	out.plain()
 	c.out = out
@@ -92,8 +97,12 @@ func (c *controlJob) script(ctx context.Context) (*wire.ControlResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	var used cloud.Time
+	if a := c.agent; c.run.Script == cloud.ScriptCheck && c.run.Bundle.Kind == cloud.BundleProcess && a.cfg.Process != nil && !a.cfg.Node.Simulated {
+		used = a.cfg.Process.Used(&c.run)
+	}
 	return &wire.ControlResult{
-		ExitCode: exit.Code, TimedOut: exit.Killed, Detail: exit.Detail, Missing: missing,
+		UsedAt: used, ExitCode: exit.Code, TimedOut: exit.Killed, Detail: exit.Detail, Missing: missing,
 		Stdout: strings.ToValidUTF8(strings.ReplaceAll(c.answer.text.String(), "\x00", "\uFFFD"), "\uFFFD"), Truncated: c.answer.truncated,
 	}, nil
 }
@@ -178,14 +187,27 @@ func (c *controlJob) prepare(ctx context.Context) (cmd sal.Command, missing bool
 }
 
 // findScript returns the path of a script's file; "" if the bundle has none and may
-// do without it.
+// do without it. It looks nowhere else: the agent may read what the project may not,
+// and a link must not tell it what there is.
 func findScript(folder string, s cloud.ControlScript) (string, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return "", cloud.FieldErrorf("bundle", "the folder %s of the control scripts cannot be read on this runner: %v", folder, errors.Unwrap(err))
+	}
+	defer root.Close()
 	for _, name := range s.Files() {
 		path := filepath.Join(folder, name)
-		st, err := os.Stat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		link, err := root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		var st fs.FileInfo
+		if err == nil {
+			st, err = root.Stat(name)
+		}
+		switch {
+		case err != nil && link != nil && link.Mode()&fs.ModeSymlink != 0:
+			return "", cloud.FieldErrorf("script", "%s in the control scripts is a link that leads to none of them; put the file itself there", name)
 		case err != nil:
 			return "", cloud.FieldErrorf("script", "%s cannot be read on this runner: %v", name, errors.Unwrap(err))
 		case !st.Mode().IsRegular():

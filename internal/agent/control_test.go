@@ -284,9 +284,58 @@ func TestControlFolder(t *testing.T) {
 	if res, _ := r.run(ref, cloud.ScriptCreate, nil); res.Output != "prepared\nprepared anew\n" {
 		t.Errorf("after the folder changed: %+v", res)
 	}
+	// A link out of it tells nothing of what there is: the agent may read what projects may not.
+	var says []string
+	for _, to := range []string{"/root", "/etc/shadow", "/no/such/file"} {
+		link := filepath.Join(dir, "update")
+		_ = os.Remove(link)
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+		res, _ := r.run(ref, cloud.ScriptUpdate, nil)
+		if says = append(says, res.Error); res.State != cloud.JobFailed || says[0] != res.Error || !strings.Contains(res.Error, "a link that leads to none of them") {
+			t.Errorf("a link to %s: %+v", to, res)
+		}
+	}
+	if err := os.Symlink("create", filepath.Join(dir, "unarchive")); err != nil {
+		t.Fatal(err)
+	}
+	if res, _ := r.run(ref, cloud.ScriptUnarchive, nil); res.State != cloud.JobSucceeded {
+		t.Errorf("a link within the folder: %+v", res)
+	}
 	// A folder where projects see nothing shows nothing either.
 	if res, _ := r.run(wire.BundleRef{Kind: cloud.BundleFolder, Path: r.cfg.DataDir}, cloud.ScriptCreate, nil); res.State != cloud.JobFailed {
 		t.Errorf("the agent's folder: %+v", res)
+	}
+}
+
+// A project that holds too much on the runner gets nothing that adds to it, and can be
+// cleaned up.
+func TestControlDisk(t *testing.T) {
+	r := newRunner(t, map[string]string{
+		"create": "#!/bin/sh\nmkdir -p ~/data; head -c 3000000 /dev/zero > ~/data/big; ln ~/data/big ~/data/again; ln -s /usr ~/data/usr\n",
+		"update": "#!/bin/sh\nexit 0\n", "archive": "#!/bin/sh\nexit 0\n", "cleanup": "#!/bin/sh\nrm -r ~/data\n",
+	})
+	ref := r.bundle()
+	limit := func(run *wire.ControlRun) { run.DiskMiB = 2 }
+	if res, c := r.run(ref, cloud.ScriptCreate, limit); res.State != cloud.JobSucceeded || c.ExitCode != 0 {
+		t.Fatalf("while there is room: %+v", res)
+	}
+	if res, _ := r.run(ref, cloud.ScriptUpdate, limit); res.State != cloud.JobFailed || !strings.Contains(res.Error, "more than the 2 MiB") || !strings.Contains(string(res.Result), "quota") {
+		t.Errorf("when there is none: %+v", res)
+	}
+	for name, change := range map[string]func(*wire.ControlRun){
+		"a higher limit": func(run *wire.ControlRun) { run.DiskMiB = 5 }, // what has two names counts once, what is linked not at all
+		"no limit":       nil,
+	} {
+		if res, _ := r.run(ref, cloud.ScriptUpdate, change); res.State != cloud.JobSucceeded {
+			t.Errorf("with %s: %+v", name, res)
+		}
+	}
+	for _, s := range []cloud.ControlScript{cloud.ScriptArchive, cloud.ScriptCleanup, cloud.ScriptUpdate} {
+		if res, _ := r.run(ref, s, limit); res.State != cloud.JobSucceeded {
+			t.Errorf("%s: %+v", s, res)
+		}
 	}
 }
 

@@ -114,8 +114,13 @@ var table = map[cloud.Kind]map[Action]rule{
 	cloud.KindDeployment: tenant,
 	cloud.KindBundle:     {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: nobody, Execute: nobody, Manage: nobody},
 	// Manage opens a space to everybody who is signed in.
-	cloud.KindWikiSpace:   {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin}, Execute: nobody, Manage: {ops, ""}},
-	cloud.KindWikiPage:    {Read: tenant[Read], Create: tenant[Create], Update: tenant[Update], Delete: tenant[Delete], Execute: nobody, Manage: nobody},
+	cloud.KindWikiSpace: {Read: tenant[Read], Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin}, Execute: nobody, Manage: {ops, ""}},
+	cloud.KindWikiPage:  {Read: tenant[Read], Create: tenant[Create], Update: tenant[Update], Delete: tenant[Delete], Execute: nobody, Manage: nobody},
+	// A webhook's URL may be as good as a password: who could not change it does not see it.
+	cloud.KindWebhook: {
+		Read: {ops, cloud.ScopeAdmin}, Create: {ops, cloud.ScopeAdmin}, Update: {ops, cloud.ScopeAdmin}, Delete: {ops, cloud.ScopeAdmin},
+		Execute: {ops, cloud.ScopeAdmin}, Manage: nobody,
+	},
 	cloud.KindDisk:        tenant,
 	cloud.KindPortForward: tenant,
 	cloud.KindImage:       tenant,

@@ -29,10 +29,16 @@ var bundles = &kind[api.Bundle]{
 }
 
 func (a *app) bundleCommand() *cobra.Command {
+	var version int64
 	use := a.command("use ID", "Have the project use this version of its control scripts", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		r, err := c.Bundles().Use(ctx, args[0], a.options()...)
+		o := a.options()
+		if version > 0 {
+			o = append(o, client.IfMatch(version))
+		}
+		r, err := c.Bundles().Use(ctx, args[0], o...)
 		return one(ctx, a, c, bundles, words{"using", "in use"}, args[0], r, err)
 	})
+	use.Flags().Int64Var(&version, "if-version", 0, "only if the project has this version")
 	return a.noun("bundle", "Control scripts of projects, in versions",
 		a.bundleCreate(), listCommand(a, bundles, nil), showCommand(a, bundles), a.mutating(use))
 }

@@ -63,7 +63,7 @@ func New(env Env) *cobra.Command {
 		a.projectCommand(), a.deploymentCommand(), a.bundleCommand(), a.wikiSpaceCommand(), a.wikiPageCommand(),
 		a.machineCommand(), a.portForwardCommand(), a.diskCommand(), a.imageCommand(), a.sizeCommand(), a.cloudspaceCommand(),
 		a.accountCommand(), a.userCommand(), a.serviceAccountCommand(), a.membershipCommand(), a.tokenCommand(), a.sshKeyCommand(),
-		a.locationCommand(), a.eventCommand(), a.quotaCommand(), a.leftoverCommand(), a.settingsCommand(),
+		a.locationCommand(), a.eventCommand(), a.webhookCommand(), a.quotaCommand(), a.leftoverCommand(), a.settingsCommand(),
 	)
 	return root
 }

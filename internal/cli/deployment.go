@@ -54,15 +54,16 @@ func (a *app) deploymentCommand() *cobra.Command {
 	var all string
 	list := listCommand(a, deployments, func(_ context.Context, _ *client.Client, o *client.ListOptions) error {
 		if all != "" {
-			o.Filter = append(o.Filter, "search~"+all)
+			o.In = map[string]string{"search": all}
 		}
 		return nil
 	})
-	list.Flags().StringVar(&all, "search", "", "part of a name, owner, comment, label or override")
+	list.Flags().StringVar(&all, "search", "", "words that all must be found in name, owner, comment, labels or overrides; what fits best comes first")
 	cmd := a.noun("deployment", "Running copies of a project's product",
 		a.deploymentCreate(), a.deploymentApply(), list, showCommand(a, deployments), a.deploymentUpdate(), a.deploymentDiff(),
 		a.deploymentVerb("archive", "Take deployments down and keep their data", words{"archiving", "archived"}, client.Deployments.Archive),
 		a.deploymentVerb("restore", "Take archived deployments up again", words{"restoring", "restored"}, client.Deployments.Restore),
+		a.deploymentVerb("touch", "Say that deployments are needed: their times to live begin anew", words{"touching", "touched"}, client.Deployments.Touch),
 		a.deploymentCleanup(), a.deploymentDelete(), a.deploymentLogs(), a.deploymentName())
 	cmd.PersistentFlags().StringVar(&a.project, "project", "", "project, by id or name; ATOLL_PROJECT or the only one if left out")
 	return cmd

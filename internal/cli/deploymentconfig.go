@@ -248,6 +248,12 @@ func (a *app) actionOutput(ctx context.Context, c *client.Client, id string, fol
 	if err != nil {
 		return err
 	}
+	if old := act.Imported; old != nil {
+		for line := range strings.Lines(old.Stdout + old.Stderr) {
+			fmt.Fprintln(a.Stdout, printable(line))
+		}
+		return nil
+	}
 	job := act.JobID
 	for job == "" && act.OperationID != "" {
 		jobs, err := c.Operations().Jobs(ctx, act.OperationID)

@@ -73,6 +73,8 @@ func projectFlags(u *updates, cmd *cobra.Command, in *api.ProjectUpdate) {
 	u.text(cmd, &in.ArchiveRetention, "archive-retention", "archived deployments are cleaned up after it; 336h if left out, 0 for ever")
 	u.text(cmd, &in.History, "history", "how long the log of deployments that are gone is kept; 2160h if left out, 0 for ever")
 	u.text(cmd, &in.DefaultTTL, "default-ttl", "deployments without a time to live of their own are archived after it; 0 for ever")
+	u.text(cmd, &in.IdleTTL, "idle-ttl", "deployments are archived so long after their last use; only with the bundle builtin:process; 0 for ever")
+	u.number(cmd, &in.DiskMiB, "disk-mib", "how much the project may hold on each runner; 0 for no limit")
 	var secrets *map[string]string
 	u.pairs(cmd, &secrets, "secret", "NAME=VALUE that the control scripts find in their environment; without a value it is removed; repeatable")
 	u.add("secret", func() { in.Secrets = *secrets })

@@ -55,6 +55,7 @@ const (
 	ReasonScriptFailed  DeploymentReason = "ScriptFailed" // create, update or unarchive answered no
 	ReasonTimeout       DeploymentReason = "Timeout"
 	ReasonCanceled      DeploymentReason = "Canceled"
+	ReasonDiskLimit     DeploymentReason = "DiskLimit"  // the project holds too much on the runner
 	ReasonRunnerLost    DeploymentReason = "RunnerLost" // no runner, or it was lost in the middle of a script
 )
 
@@ -107,12 +108,16 @@ type Deployment struct {
 	RunnerID NodeID
 	// TTL is how long after the last create, update or restore it is archived; 0 is for
 	// ever. ExpiresAt is when that is, WarnedAt when it was announced.
-	TTL        time.Duration
-	ExpiresAt  Time
-	WarnedAt   Time
-	DeployedAt Time // end of the last create, update or restore that went well
-	ArchivedAt Time // 0 unless it is archived
-	StatusAt   Time // of the last change of the state
+	TTL       time.Duration
+	ExpiresAt Time
+	WarnedAt  Time
+	// UsedAt is when somebody used it last, as far as that is seen, or said that it is
+	// needed; IdleWarnedAt when it was announced that it will be archived as unused.
+	UsedAt       Time
+	IdleWarnedAt Time
+	DeployedAt   Time // end of the last create, update or restore that went well
+	ArchivedAt   Time // 0 unless it is archived
+	StatusAt     Time // of the last change of the state
 	// CheckedAt is the end of the last check, CheckAt when the next one is due, and
 	// CheckJobID the one that is under way.
 	CheckedAt  Time

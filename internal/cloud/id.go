@@ -40,6 +40,8 @@ type (
 	WikiSpaceID   string
 	WikiPageID    string
 	RevisionID    string
+	WebhookID     string
+	DeliveryID    string
 )
 
 // NewID returns a fresh UUIDv7: ids of one process sort by time of creation.
@@ -163,6 +165,7 @@ const (
 	KindWikiSpace      Kind = "space"
 	KindWikiPage       Kind = "page"
 	KindSettings       Kind = "settings"
+	KindWebhook        Kind = "webhook"
 )
 
 // Meta is what every stored object has.

@@ -54,6 +54,7 @@ var nameRules = map[Kind]nameRule{
 	KindProject:        dnsLabel,
 	KindDeployment:     deploymentName,
 	KindWikiSpace:      dnsLabel,
+	KindWebhook:        dotted,
 }
 
 // ValidateName checks a name against the kind's rule. Names never look like ids.

@@ -42,6 +42,11 @@ type Project struct {
 	History          time.Duration
 	// DefaultTTL is the time to live of deployments that name none; 0 is for ever.
 	DefaultTTL time.Duration
+	// IdleTTL is how long after their last use deployments are archived; 0 is for ever.
+	// It holds only where use is seen: with the bundle builtin:process.
+	IdleTTL time.Duration
+	// DiskMiB is how much the project's user may hold on each runner; 0 is no limit.
+	DiskMiB int64
 	// Secrets are given to each script in its environment, by name. Sealed.
 	Secrets []Secret
 	Meta
@@ -122,6 +127,8 @@ func (p *Project) Validate() error {
 		return FieldErrorf("role", "%q is no role; the roles are %v", p.Role, Roles)
 	case p.Folder != "" && (len(p.Folder) > 1024 || p.Folder[0] != '/' || strings.ContainsAny(p.Folder, "\x00\n")):
 		return FieldErrorf("folder", "%q is no absolute path of a folder on the runners", clip(p.Folder))
+	case p.DiskMiB < 0:
+		return FieldErrorf("disk_mib", "must not be negative")
 	case len(p.Labels) > maxLabels:
 		return FieldErrorf("labels", "are %d; at most %d are allowed", len(p.Labels), maxLabels)
 	}
@@ -145,6 +152,7 @@ func (p *Project) validateTimes() error {
 		{"archive_retention", p.ArchiveRetention, time.Minute, maxKeep, true},
 		{"history", p.History, time.Minute, maxKeep, true},
 		{"default_ttl", p.DefaultTTL, time.Minute, maxKeep, true},
+		{"idle_ttl", p.IdleTTL, 10 * time.Minute, maxKeep, true},
 	} {
 		if t.orZero && t.d == 0 {
 			continue

@@ -154,7 +154,7 @@ func (c *Control) DeleteAccount(ctx context.Context, r *Request, ref string) err
 		if err := ch.emptyAccount(a); err != nil {
 			return err
 		}
-		for _, end := range []func(cloud.AccountID) error{ch.DeleteMembershipsIn, ch.DeleteSSHKeysIn, ch.DeleteTokensFor} {
+		for _, end := range []func(cloud.AccountID) error{ch.DeleteMembershipsIn, ch.DeleteSSHKeysIn, ch.DeleteTokensFor, ch.DeleteWebhooksIn} {
 			if err := end(a.ID); err != nil {
 				return err
 			}

@@ -138,7 +138,7 @@ func (ch *change) useBundle(p *cloud.Project, b *cloud.Bundle) error {
 	return ch.event("project.update", projectSubject(p), &before, p)
 }
 
-// UseBundle has the project use a version that it has.
+// UseBundle has the project use a version that it has. IfMatch is the project's version.
 func (c *Control) UseBundle(ctx context.Context, r *Request, id cloud.BundleID) (*cloud.Bundle, error) {
 	var b *cloud.Bundle
 	err := c.change(ctx, r, "bundle.use", func(ch *change) (err error) {
@@ -156,6 +156,9 @@ func (c *Control) UseBundle(ctx context.Context, r *Request, id cloud.BundleID) 
 		}
 		p, err := ch.Project(b.ProjectID)
 		if err != nil {
+			return err
+		}
+		if err := ch.match(cloud.KindProject, p.Name, p.Version); err != nil {
 			return err
 		}
 		return ch.useBundle(p, b)

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"testing"
+	"time"
 
 	"atoll/internal/cloud"
 	"atoll/internal/store"
@@ -72,7 +73,12 @@ func TestBundle(t *testing.T) {
 	if again, err := add(operator, cloud.BundleArchive, false, scriptsArchive(t, "create", "#!/bin/sh\n")); err != nil || again.ID != one.ID {
 		t.Errorf("the same archive again: %+v, %v", again, err)
 	}
-	if _, err := c.UseBundle(t.Context(), operator, one.ID); err != nil {
+	stale := *operator
+	stale.IfMatch = p.Version // two versions of scripts ago
+	_, err = c.UseBundle(t.Context(), &stale, one.ID)
+	wantKind(t, "a version of the project that it has no longer", err, cloud.Conflict)
+	stale.IfMatch = p.Version + 2
+	if _, err := c.UseBundle(t.Context(), &stale, one.ID); err != nil {
 		t.Fatal(err)
 	}
 	used(wire.BundleRef{Kind: cloud.BundleArchive, ID: one.ID, SHA256: one.SHA256, Size: one.Size, Signature: one.Signature})
@@ -108,4 +114,73 @@ func TestBundle(t *testing.T) {
 	}
 	_, err = c.OpenBundle(t.Context(), cloud.NewID[cloud.NodeID](), one.SHA256)
 	wantKind(t, "a node without a job of the project", err, cloud.NotFound)
+}
+
+// Uploads that were refused, or whose controller was killed, leave no archive for ever.
+func TestArchivesAreSwept(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, storetest.SQLite(t))
+	account, _ := newTenant(t, c, "acme")
+	p := newProject(t, c, account, "shop")
+	b, err := c.CreateBundle(t.Context(), operator, NewBundle{Project: ProjectRef{Project: string(p.ID)}, Kind: cloud.BundleArchive}, bytes.NewReader(scriptsArchive(t, "create", "#!/bin/sh\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := c.Blobs.Put(t.Context(), bundlePrefix, bytes.NewReader(scriptsArchive(t, "create", "#!/bin/bash\n")), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func() (kept, lost bool) {
+		t.Helper()
+		for e, err := range c.Blobs.List(t.Context(), bundlePrefix+"/") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept, lost = kept || e.Key == bundleKey(b.SHA256), lost || e.Key == left.Key
+		}
+		return kept, lost
+	}
+	if err := c.sweepBlobs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if kept, lost := has(); !kept || !lost {
+		t.Errorf("after a sweep there is one in use: %v, and one that may be under way: %v", kept, lost)
+	}
+	if err := c.sweepBundles(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if kept, lost := has(); !kept || lost {
+		t.Errorf("after a day there is one in use: %v, and one that nobody has: %v", kept, lost)
+	}
+}
+
+// A deployment cannot take the name by which Atoll is reached.
+func TestBaseDomainOfTheController(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, storetest.SQLite(t), func(cfg *Config) {
+		cfg.PublicURL, cfg.Advertise = "https://Atoll.example.com:8443", "agents.internal.example.org:8443"
+	})
+	account, _ := newTenant(t, c, "acme")
+	name := "shop"
+	for domain, good := range map[string]bool{
+		"example.com": false, "com": false, "internal.example.org": false, "staging.example.com": true, "atoll.example.com": true, "toll.example.com": true,
+	} {
+		name += "x"
+		p, err := c.CreateProject(t.Context(), operator, string(account), ProjectChange{Name: &name, BaseDomain: &domain})
+		if good != (err == nil) || err != nil && !cloud.Is(err, cloud.Invalid) {
+			t.Errorf("the base domain %s: %v", domain, err)
+		}
+		bad := "example.com"
+		if err == nil {
+			_, err = c.UpdateProject(t.Context(), operator, ProjectRef{Project: string(p.ID)}, ProjectChange{BaseDomain: &bad})
+			wantKind(t, "an update to it", err, cloud.Invalid)
+		}
+	}
+	p := newProject(t, c, account, "old") // from before that was refused
+	inTx(t, c, func(tx *store.Tx) error {
+		p.BaseDomain = "example.com"
+		return tx.UpdateProject(p)
+	})
+	_, _, err := c.CreateDeployment(t.Context(), operator, NewDeployment{Project: string(p.ID), Name: "atoll"})
+	wantKind(t, "a deployment with the name of the controller", err, cloud.Invalid)
 }

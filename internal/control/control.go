@@ -34,8 +34,8 @@ type Config struct {
 	Log       *slog.Logger
 	PublicURL string // where people reach the controller; for links
 	Advertise string // host:port where other controllers reach it: its agents' listener
-	// ImageURLAllow are networks from which images may be fetched although they are
-	// not public.
+	// ImageURLAllow are networks that users may have visited although they are not
+	// public: for images by URL, and webhooks.
 	ImageURLAllow []netip.Prefix
 	// MaxImage is the largest file of an image in bytes; 0 is MaxImage.
 	MaxImage int64
@@ -65,11 +65,14 @@ type Pace struct {
 	// Rights is how often a reader's rights are looked at although nothing told that
 	// any were taken: 5 s. A credential may end by itself.
 	Rights time.Duration
+	// Webhook is how long after its first failed attempt an event is sent again: 5 s.
+	Webhook time.Duration
 }
 
 func (p *Pace) complete() {
 	p.Settle = cmp.Or(p.Settle, 2*time.Second)
 	p.Rights = cmp.Or(p.Rights, 5*time.Second)
+	p.Webhook = cmp.Or(p.Webhook, cloud.FirstRetry)
 }
 
 // Control is the rules over one store. It is safe for concurrent use.
@@ -89,6 +92,7 @@ type Control struct {
 	renders chan struct{} // has room for the pages that are made at the same time
 	answers answers       // of projects' default and key scripts
 	cleared chan struct{} // leftovers may be looked at again
+	posted  chan struct{} // something may be due for a webhook
 	// resolver finds the addresses of images' sources; nil is the system's.
 	resolver *net.Resolver
 }
@@ -96,7 +100,10 @@ type Control struct {
 // New returns the rules over the store: it reads or makes the installation's
 // keys and defines the operations. Call Run to start its loops.
 func New(ctx context.Context, cfg Config) (*Control, error) {
-	c := &Control{Config: cfg, feed: newFeed(), notices: newNotices(cfg.DB.Shared()), auth: newCredentials(), cleared: make(chan struct{}, 1)}
+	c := &Control{
+		Config: cfg, feed: newFeed(), notices: newNotices(cfg.DB.Shared()), auth: newCredentials(),
+		cleared: make(chan struct{}, 1), posted: make(chan struct{}, 1),
+	}
 	if c.ID == "" {
 		c.ID = cloud.NewID[cloud.ControllerID]()
 	}

@@ -29,6 +29,9 @@ const (
 	cacheStale = 24 * time.Hour
 )
 
+// maxAnswers bounds how many are kept; each is up to cloud.MaxControlStdout.
+const maxAnswers = 500
+
 // answers are the answers of default and key scripts: those who ask for the same
 // at once share one run. Failures are not kept: the next one asks again.
 type answers struct {
@@ -96,12 +99,21 @@ func (a *answers) run(id string, e *answer, ask func(context.Context) (string, e
 	}
 }
 
-// forget drops what is too old.
+// forget drops what is too old, and the oldest if there are too many: each tried
+// configuration has an answer of its own.
 func (a *answers) forget(now time.Time) {
+	oldest := ""
 	for id, e := range a.byID {
-		if !e.at.IsZero() && now.Sub(e.at) > cacheStale {
+		switch {
+		case e.at.IsZero(): // somebody waits for it
+		case now.Sub(e.at) > cacheStale:
 			delete(a.byID, id)
+		case oldest == "" || e.at.Before(a.byID[oldest].at):
+			oldest = id
 		}
+	}
+	if len(a.byID) >= maxAnswers && oldest != "" {
+		delete(a.byID, oldest)
 	}
 }
 

@@ -65,6 +65,23 @@ func TestAnswersAreKept(t *testing.T) {
 	})
 }
 
+// Who tries many configurations fills no memory.
+func TestAnswersAreBounded(t *testing.T) {
+	a := answers{byID: map[string]*answer{}}
+	a.ctx, a.stop = context.WithCancel(t.Context())
+	defer a.end()
+	begin := time.Now()
+	for i := range maxAnswers + 100 {
+		id := fmt.Sprint(i)
+		if _, err := a.get(t.Context(), id, begin, func(context.Context) (string, error) { return id, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(a.byID); n > maxAnswers || a.byID["0"] != nil || a.byID[fmt.Sprint(maxAnswers+99)] == nil {
+		t.Errorf("%d answers are kept", n)
+	}
+}
+
 func TestConfigChange(t *testing.T) {
 	old := cloud.Overrides{{Key: "a", Value: "1"}, {Key: "s", Value: "sealed", Secret: true}}
 	for _, tt := range []struct {

@@ -147,6 +147,21 @@ type deployInput struct {
 	EffectiveDeployment  []cloud.KeyValue `json:"effective_deployment,omitempty"`
 }
 
+// publicDeployInput is the input without secrets, which are sealed in it.
+func publicDeployInput(input json.RawMessage) json.RawMessage {
+	var in deployInput
+	if len(input) == 0 || json.Unmarshal(input, &in) != nil {
+		return nil
+	}
+	public := masked(&cloud.Deployment{
+		Application: in.Application, Deployment: in.Deployment, EffectiveApplication: in.EffectiveApplication, EffectiveDeployment: in.EffectiveDeployment,
+	})
+	in.Application, in.Deployment = public.Application, public.Deployment
+	in.EffectiveApplication, in.EffectiveDeployment = public.EffectiveApplication, public.EffectiveDeployment
+	out, _ := json.Marshal(in) // what was read can be written
+	return out
+}
+
 // CreateDeployment checks the configuration by the project's own script, whose text
 // is the error of one that does not hold, and starts the creation.
 func (c *Control) CreateDeployment(ctx context.Context, r *Request, in NewDeployment) (*cloud.Deployment, *cloud.Operation, error) {
@@ -205,6 +220,9 @@ func (c *Control) mayCreate(tx *store.Tx, r *Request, ref ProjectRef, d *cloud.D
 		return nil, hideIn(err, r, projectTarget(p), ref.String())
 	}
 	d.AccountID, d.ProjectID = p.AccountID, p.ID
+	if host := d.Name + "." + p.BaseDomain; slices.Contains(c.ownHosts(), host) { // of a project from before that was refused
+		return nil, cloud.FieldErrorf("name", "deployment %s would be reached as %s, where Atoll itself is; choose another name", d.Name, host)
+	}
 	_, err = tx.DeploymentNamed(p.ID, d.Name)
 	switch {
 	case err == nil:

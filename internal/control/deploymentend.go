@@ -123,6 +123,7 @@ func (c *Control) RestoreDeployment(ctx context.Context, r *Request, ref Deploym
 			return err
 		}
 		d.EffectiveApplication, d.EffectiveDeployment = next.EffectiveApplication, next.EffectiveDeployment
+		d.UsedAt, d.IdleWarnedAt = now, 0
 		pend(d, cloud.DeploymentCreatePending, cloud.VerbRestore, o.ID, now)
 		if d.TTL != 0 {
 			d.ExpiresAt, d.WarnedAt = now.Add(d.TTL), 0 // also of one that fails
@@ -137,6 +138,34 @@ func (c *Control) RestoreDeployment(ctx context.Context, r *Request, ref Deploym
 		return err
 	})
 	return masked(d), shown(o), err
+}
+
+// TouchDeployment says that somebody needs the deployment: its time to live, and that
+// after which an unused one is archived, begin anew.
+func (c *Control) TouchDeployment(ctx context.Context, r *Request, ref DeploymentRef) (*cloud.Deployment, error) {
+	var d *cloud.Deployment
+	err := c.change(ctx, r, "deployment.touch", func(ch *change) error {
+		var err error
+		if d, _, err = ch.deploymentFor(authz.Execute, ref); err != nil {
+			return err
+		}
+		if d.State == cloud.DeploymentArchived {
+			return cloud.StateErrorf(string(d.State), "deployment %s is archived; restore it", d.Name)
+		}
+		before := *d
+		if d.UsedAt, err = ch.Now(); err != nil {
+			return err
+		}
+		d.IdleWarnedAt = 0
+		if d.TTL != 0 {
+			d.ExpiresAt, d.WarnedAt = d.UsedAt.Add(d.TTL), 0
+		}
+		if err := ch.Tx.UpdateDeployment(d); err != nil {
+			return err
+		}
+		return ch.event("deployment.touch", deploymentSubject(d), &before, d)
+	})
+	return masked(d), err
 }
 
 func restorable(d *cloud.Deployment) error {

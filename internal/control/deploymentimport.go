@@ -39,12 +39,21 @@ type Imported struct {
 	Message string
 }
 
-// actionOutput is what is kept of an imported action beside its overrides.
-type actionOutput struct {
+// ActionOutput is what is kept of an imported action, which has no job here.
+type ActionOutput struct {
 	Application cloud.Overrides `json:"application"`
 	Deployment  cloud.Overrides `json:"deployment"`
 	Stdout      string          `json:"stdout,omitempty"`
 	Stderr      string          `json:"stderr,omitempty"`
+}
+
+// OutputOf returns what is kept of an imported action, nil for others.
+func OutputOf(a *cloud.Action) *ActionOutput {
+	var out ActionOutput
+	if a.OperationID != "" || a.Verb == cloud.VerbHealth || json.Unmarshal(a.Overrides, &out) != nil {
+		return nil
+	}
+	return &out
 }
 
 // ImportDeployments takes deployments over as they are: no script runs but those that
@@ -181,7 +190,7 @@ func importedLog(d *cloud.Deployment, list []ImportAction) ([]cloud.Action, erro
 			a.Outcome = cloud.ActionFailed
 		}
 		var err error
-		if a.Overrides, err = json.Marshal(actionOutput{in.Application, in.Deployment, in.Stdout, in.Stderr}); err != nil {
+		if a.Overrides, err = json.Marshal(ActionOutput{in.Application, in.Deployment, in.Stdout, in.Stderr}); err != nil {
 			return nil, err
 		}
 		out = append(out, a)

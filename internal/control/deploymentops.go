@@ -336,6 +336,8 @@ func blame(s *op.Scope, d *cloud.Deployment, cause *cloud.Error) error {
 		d.Reason = cloud.ReasonCanceled
 	case cause.Kind == cloud.Timeout && check && run.exit != 0:
 		d.Reason = cloud.CheckReason(run.exit)
+	case cause.Kind == cloud.Quota:
+		d.Reason = cloud.ReasonDiskLimit
 	case cause.Kind == cloud.Timeout || run.timed:
 		d.Reason = cloud.ReasonTimeout
 	case j == nil || run.lost:
@@ -376,7 +378,7 @@ func (c *Control) deployed(s *op.Scope, cause *cloud.Error) error {
 			return err
 		}
 	} else {
-		d.DeployedAt, d.ArchivedAt, d.WarnedAt, d.ExpiresAt = now, 0, 0, 0
+		d.DeployedAt, d.ArchivedAt, d.WarnedAt, d.IdleWarnedAt, d.ExpiresAt = now, 0, 0, 0, 0
 		if d.TTL != 0 {
 			d.ExpiresAt = now.Add(d.TTL)
 		}

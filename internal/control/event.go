@@ -81,9 +81,15 @@ func (c *Control) wakeNext(tx *store.Tx, o *cloud.Operation) error {
 
 // stateEvent records an observed change of state.
 func stateEvent(tx *store.Tx, action string, s subject, message string) error {
+	return stateDifference(tx, action, s, message, nil, nil)
+}
+
+// stateDifference is stateEvent with what differs between two values of one type.
+func stateDifference(tx *store.Tx, action string, s subject, message string, before, after any) error {
 	return tx.AddEvent(&cloud.Event{
 		Class: cloud.ClassState, Actor: "system", ActorName: "system", AccountID: s.account, CloudspaceID: s.cloudspace, ProjectID: s.project,
 		SubjectKind: s.kind, SubjectID: s.id, SubjectName: s.name, Action: action, Outcome: cloud.OutcomeOK, Message: message,
+		Difference: difference(before, after),
 	})
 }
 
@@ -91,6 +97,7 @@ func stateEvent(tx *store.Tx, action string, s subject, message string) error {
 var secretFields = map[string]bool{
 	"PasswordHash": true, "Hash": true, "SetupHash": true, "CSRF": true, "UserData": true, "Meta": true, "Secrets": true, "Application": true, "Deployment": true, "EffectiveApplication": true, "EffectiveDeployment": true,
 	"TOTPSecret": true, "TOTPPending": true, "TOTPStep": true, "RecoveryCodes": true,
+	"Secret": true, "OldSecret": true, "URL": true, // of webhooks
 }
 
 // difference is {"field": [old, new], …} of two values of one struct type.

@@ -71,5 +71,5 @@ func checkSource(address string, allowed []netip.Prefix) error {
 	if ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(special, within) || slices.ContainsFunc(allowed, within) {
 		return nil
 	}
-	return cloud.FieldErrorf("url", "leads to %s, which is no public address; upload the file, or ask an operator to allow it (image-url-allow)", ip)
+	return cloud.FieldErrorf("url", "leads to %s, which is no public address; an operator could allow it (image-url-allow)", ip)
 }

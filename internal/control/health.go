@@ -13,6 +13,9 @@ import (
 // healthKey has the checks of a deployment run one at a time, and keeps the last.
 func healthKey(id cloud.DeploymentID) string { return "check:" + string(id) }
 
+// seenGrain is how exactly the last use of a deployment is kept.
+const seenGrain = time.Minute
+
 func checkName(n int) string { return fmt.Sprintf("check-%d", n) }
 
 const (
@@ -143,6 +146,13 @@ func (c *Control) checked(tx *store.Tx, job cloud.JobID) error {
 	if err != nil {
 		return err
 	}
+	if now, err := tx.Now(); err != nil {
+		return err
+	} else if at := min(res.UsedAt, now); at.Sub(d.UsedAt) >= seenGrain { // the runner's clock may be wrong
+		if err := tx.UsedDeployment(d.ID, at); err != nil {
+			return err
+		}
+	}
 	return c.observeHealth(tx, d, res, j.ID)
 }
 
@@ -189,6 +199,14 @@ func checkable(s cloud.DeploymentState) bool {
 	return s == cloud.DeploymentRunning || s == cloud.DeploymentFailure
 }
 
+// deploymentStatus is what an event of a deployment's state shows of it.
+type deploymentStatus struct {
+	State    cloud.DeploymentState
+	Reason   cloud.DeploymentReason
+	Script   string
+	ExitCode int64
+}
+
 // changed tells of a deployment's new state: by an event, and by the project's own
 // script.
 func (c *Control) changed(tx *store.Tx, p *cloud.Project, from, d *cloud.Deployment) error {
@@ -196,7 +214,9 @@ func (c *Control) changed(tx *store.Tx, p *cloud.Project, from, d *cloud.Deploym
 	if d.Reason != "" {
 		message += ": " + string(d.Reason)
 	}
-	if err := stateEvent(tx, "deployment.state", deploymentSubject(d), message); err != nil || d.DeletedAt != 0 {
+	err := stateDifference(tx, "deployment.state", deploymentSubject(d), message,
+		deploymentStatus{from.State, from.Reason, from.Script, from.ExitCode}, deploymentStatus{d.State, d.Reason, d.Script, d.ExitCode})
+	if err != nil || d.DeletedAt != 0 {
 		return err
 	}
 	run := scriptOf(p, d, cloud.ScriptNotifications)

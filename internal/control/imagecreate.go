@@ -81,7 +81,7 @@ func parseSource(text string) (*url.URL, error) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, cloud.FieldErrorf("url", "must be an address that begins with https:// or http://")
 	case u.User != nil:
-		return nil, cloud.FieldErrorf("url", "must hold no user name and password: they would be stored; use a signed link, or upload the file")
+		return nil, cloud.FieldErrorf("url", "must hold no user name and password: they would be stored; use a link that holds what is needed")
 	case len(text) > 4096:
 		return nil, cloud.FieldErrorf("url", "has %d bytes; at most 4096 are allowed", len(text))
 	}

@@ -83,7 +83,7 @@ func (c *Control) Job(ctx context.Context, r *Request, id cloud.JobID) (*cloud.J
 		}
 		return r.allow(authz.Read, jobTarget(j))
 	})
-	return j, err
+	return shownJob(j), err
 }
 
 // WaitJob returns the job when it has ended, or as it is when ctx ends.
@@ -91,7 +91,8 @@ func (c *Control) WaitJob(ctx context.Context, r *Request, id cloud.JobID) (*clo
 	if _, err := c.Job(context.WithoutCancel(ctx), r, id); err != nil {
 		return nil, err
 	}
-	return c.jobs.Wait(ctx, id)
+	j, err := c.jobs.Wait(ctx, id)
+	return shownJob(j), err
 }
 
 // Jobs returns a page of the jobs that the caller may see.
@@ -100,7 +101,7 @@ func (c *Control) Jobs(ctx context.Context, r *Request, q store.Query) (list []c
 		list, next, err = tx.Jobs(r.query(cloud.KindJob, q))
 		return err
 	})
-	return list, next, err
+	return shownJobs(list), next, err
 }
 
 // CancelJob ends a queued job at once and asks the agent of a running one.

@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
 	"atoll/internal/store"
+	"atoll/internal/wire"
 )
 
 func operationTarget(o *cloud.Operation) target {
@@ -18,12 +20,40 @@ func operationTarget(o *cloud.Operation) target {
 
 // shown is the operation for people: without what of its input may be secret.
 func shown(o *cloud.Operation) *cloud.Operation {
-	if o == nil || o.Kind != opImageCreate {
+	if o == nil || o.Kind != opImageCreate && o.SubjectKind != cloud.KindDeployment {
 		return o
 	}
 	public := *o
-	public.Input = publicImageInput(o.Input)
+	if o.Kind == opImageCreate {
+		public.Input = publicImageInput(o.Input)
+	} else {
+		public.Input = publicDeployInput(o.Input)
+	}
 	return &public
+}
+
+// shownJob is the job for people: a control script's arguments without its secrets,
+// sealed as they are.
+func shownJob(j *cloud.Job) *cloud.Job {
+	if j == nil || j.Action != wire.ActionControlRun {
+		return j
+	}
+	public := *j
+	var run wire.ControlRun
+	if json.Unmarshal(j.Args, &run) != nil {
+		public.Args = nil
+		return &public
+	}
+	run.Deployment, run.Application, run.Env = maskedValues(run.Deployment), maskedValues(run.Application), maskedValues(run.Env)
+	public.Args, _ = json.Marshal(run) // what was read can be written
+	return &public
+}
+
+func shownJobs(list []cloud.Job) []cloud.Job {
+	for i := range list {
+		list[i] = *shownJob(&list[i])
+	}
+	return list
 }
 
 // Operation returns the operation if the caller may see it.
@@ -66,7 +96,7 @@ func (c *Control) OperationJobs(ctx context.Context, r *Request, id cloud.Operat
 	}
 	var list []cloud.Job
 	err := c.view(ctx, func(tx *store.Tx) (err error) { list, err = tx.JobsOf(id); return err })
-	return list, err
+	return shownJobs(list), err
 }
 
 // CancelOperation asks a live operation to undo itself.

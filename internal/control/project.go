@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +55,7 @@ type ProjectChange struct {
 	Role                                             *cloud.Role
 	Labels                                           *map[string]string
 	Times                                            ProjectTimes
+	DiskMiB                                          *int64
 	// Secrets are the values to set by name; "" removes one.
 	Secrets map[string]string
 }
@@ -65,6 +68,7 @@ func (in *ProjectChange) apply(p *cloud.Project) {
 	set(&p.Folder, in.Folder)
 	set(&p.Role, in.Role)
 	set(&p.Labels, in.Labels)
+	set(&p.DiskMiB, in.DiskMiB)
 	in.Times.apply(p)
 }
 
@@ -94,6 +98,9 @@ func (c *Control) CreateProject(ctx context.Context, r *Request, account string,
 		if err := p.Validate(); err != nil {
 			return err
 		}
+		if err := c.checkDomain(p.BaseDomain); err != nil {
+			return err
+		}
 		n, err := ch.Next("project")
 		if err != nil {
 			return err
@@ -105,6 +112,41 @@ func (c *Control) CreateProject(ctx context.Context, r *Request, account string,
 		return ch.event("project.create", projectSubject(p), nil, p)
 	})
 	return p, err
+}
+
+// useIsSeen refuses projects whose deployments are reached past Atoll, as of most control
+// scripts: nobody could tell that one is not used.
+func (ch *change) useIsSeen(p *cloud.Project) error {
+	ref, err := bundleOf(ch.Tx, p)
+	if cloud.Is(err, cloud.Conflict) { // none yet
+		return nil
+	}
+	if err == nil && ref.Kind != cloud.BundleProcess {
+		err = cloud.FieldErrorf("idle_ttl", "needs the bundle %s: of deployments of other control scripts Atoll does not see whether they are used; give them a time to live", cloud.BundleProcess)
+	}
+	return err
+}
+
+// ownHosts are the names by which people and agents reach the controllers.
+func (c *Control) ownHosts() (out []string) {
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" {
+		out = append(out, strings.ToLower(u.Hostname()))
+	}
+	if host, _, err := net.SplitHostPort(c.Advertise); err == nil && host != "" {
+		out = append(out, strings.ToLower(host))
+	}
+	return out
+}
+
+// checkDomain refuses a base domain below which the controller itself is: a deployment
+// could take its name, and with it what people mean for it.
+func (c *Control) checkDomain(base string) error {
+	for _, host := range c.ownHosts() {
+		if strings.HasSuffix(host, "."+base) {
+			return cloud.FieldErrorf("base_domain", "%q holds %s, where Atoll itself is reached: a deployment could take that name; choose another domain, such as staging.%s", base, host, base)
+		}
+	}
+	return nil
 }
 
 // setSecrets seals the values and puts them into the project.
@@ -182,6 +224,16 @@ func (c *Control) UpdateProject(ctx context.Context, r *Request, ref ProjectRef,
 		if err := p.Validate(); err != nil {
 			return err
 		}
+		if in.Times.IdleTTL != nil && p.IdleTTL != 0 {
+			if err := ch.useIsSeen(p); err != nil {
+				return err
+			}
+		}
+		if p.BaseDomain != before.BaseDomain {
+			if err := c.checkDomain(p.BaseDomain); err != nil {
+				return err
+			}
+		}
 		if err := ch.Tx.UpdateProject(p); err != nil {
 			return err
 		}
@@ -223,8 +275,10 @@ func (c *Control) DeleteProject(ctx context.Context, r *Request, ref ProjectRef)
 		if err := ch.dropLimits(projectScope(p.ID)); err != nil {
 			return err
 		}
-		if err := ch.DeleteMembershipsOnProject(p.ID); err != nil {
-			return err
+		for _, end := range []func(cloud.ProjectID) error{ch.DeleteMembershipsOnProject, ch.DeleteWebhooksOnProject} {
+			if err := end(p.ID); err != nil {
+				return err
+			}
 		}
 		ch.revoked()
 		return ch.event("project.delete", projectSubject(p), p, nil)
@@ -238,7 +292,8 @@ func projectScope(id cloud.ProjectID) cloud.Scope {
 // ProjectTimes are the times of a project that people set; nil keeps.
 type ProjectTimes struct {
 	Script, Check, StatusInterval, StatusTimeout *time.Duration
-	ArchiveRetention, History, DefaultTTL        *time.Duration
+	ArchiveRetention, History                    *time.Duration
+	DefaultTTL, IdleTTL                          *time.Duration
 }
 
 func (t *ProjectTimes) apply(p *cloud.Project) {
@@ -249,4 +304,5 @@ func (t *ProjectTimes) apply(p *cloud.Project) {
 	set(&p.ArchiveRetention, t.ArchiveRetention)
 	set(&p.History, t.History)
 	set(&p.DefaultTTL, t.DefaultTTL)
+	set(&p.IdleTTL, t.IdleTTL)
 }

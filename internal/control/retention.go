@@ -27,6 +27,7 @@ type Retention struct {
 	Deleted    time.Duration // rows of deleted objects
 	// PageRevisions is how many revisions of each page are kept.
 	PageRevisions int64
+	Deliveries    time.Duration // to webhooks
 }
 
 // Forever keeps.
@@ -48,6 +49,7 @@ func (r *Retention) complete() {
 		{&r.Events, 400 * day}, // a year, and time to look back at it
 		{&r.Usage, 400 * day},
 		{&r.Deleted, 90 * day},
+		{&r.Deliveries, 14 * day},
 	} {
 		if *d.of == 0 {
 			*d.of = d.def
@@ -127,6 +129,7 @@ func (c *Control) retainOnce(ctx context.Context) error {
 		{"usage", c.Retention.Usage, c.rows((*store.Tx).ForgetUsage)},
 		{"deleted objects", c.Retention.Deleted, c.rows((*store.Tx).ForgetDeleted)},
 		{"deleted pages", c.Retention.Deleted, c.rows((*store.Tx).ForgetWikiPages)},
+		{"deliveries to webhooks", c.Retention.Deliveries, c.rows((*store.Tx).ForgetDeliveries)},
 	} {
 		if r.keep == Forever {
 			continue
@@ -295,13 +298,39 @@ func (c *Control) dropOutput(ctx context.Context, list []store.EndedJob) ([]clou
 	return ids, nil
 }
 
-// sweepBlobs removes what crashes left in the blob store: parts of uploads, and
-// files of images that no image has.
+// sweepBlobs removes what crashes and failed uploads left in the blob store: parts of
+// uploads, and bodies that no image and no bundle has.
 func (c *Control) sweepBlobs(ctx context.Context) error {
 	if err := c.Blobs.Sweep(ctx, sweepTemporary); err != nil {
 		return err
 	}
-	return c.sweepImages(ctx, time.Now().Add(-sweepBodies))
+	before := time.Now().Add(-sweepBodies)
+	return errors.Join(c.sweepImages(ctx, before), c.sweepBundles(ctx, before))
+}
+
+// sweepBundles removes archives older than the time that no version of a project's
+// control scripts has: those of uploads that were refused or cut off. One that is
+// uploaded again is new.
+func (c *Control) sweepBundles(ctx context.Context, before time.Time) error {
+	for e, err := range c.Blobs.List(ctx, bundlePrefix+"/") {
+		if err != nil {
+			return err
+		}
+		sum := e.Key[strings.LastIndexByte(e.Key, '/')+1:]
+		if e.ModifiedAt.After(before) || len(sum) < 2 || e.Key != bundleKey(sum) {
+			continue
+		}
+		var used bool
+		if err := c.view(ctx, func(tx *store.Tx) (err error) { used, err = tx.BundleBodyUsed(sum); return err }); err != nil {
+			return err
+		}
+		if !used {
+			if err := c.Blobs.Delete(ctx, e.Key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // sweepImages removes files older than the time that no image needs.

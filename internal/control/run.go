@@ -22,6 +22,7 @@ func (c *Control) Run(ctx context.Context) error {
 		c.jobs.Run, c.ops.Run, c.heedOthers, c.numberEvents, c.tellChanges, c.watchNodes,
 		c.keepCredentials, c.fetchImages, c.clearLeftovers, c.retain, c.fireSchedules,
 		c.stayPresent, c.watchSoundness, c.rotateKeys, c.checkDeployments, c.keepDeployments,
+		c.queueWebhooks, c.sendWebhooks,
 	} {
 		wg.Go(func() {
 			if err := loop(ctx); err != nil {

@@ -53,7 +53,7 @@ func (sr *scriptRun) job(tx *store.Tx) (cloud.Job, error) {
 	run := wire.ControlRun{
 		Project: p.ID, ProjectName: p.Name, BaseDomain: p.BaseDomain, Namespace: p.Namespace, Bundle: ref, Script: sr.script,
 		Deployment: sr.config, Application: sr.application, OldStatus: sr.old, NewStatus: sr.new,
-		TimeoutS: int64(sr.timeout.Seconds()),
+		TimeoutS: int64(sr.timeout.Seconds()), DiskMiB: p.DiskMiB,
 	}
 	for _, s := range p.Secrets {
 		run.Env = append(run.Env, cloud.KeyValue{Key: s.Name, Value: s.Sealed, Secret: true})

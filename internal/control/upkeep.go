@@ -22,7 +22,7 @@ const (
 // cleans up archived ones that are kept no longer.
 func (c *Control) keepDeployments(ctx context.Context) error {
 	return c.loop(ctx, "deployment-upkeep", upkeepTick, func(ctx context.Context) error {
-		return errors.Join(c.warnExpiring(ctx), c.archiveExpired(ctx), c.cleanArchived(ctx))
+		return errors.Join(c.warnExpiring(ctx), c.archiveExpired(ctx), c.warnUnused(ctx), c.archiveUnused(ctx), c.cleanArchived(ctx))
 	})
 }
 
@@ -70,6 +70,53 @@ func (c *Control) archiveExpired(ctx context.Context) error {
 			_, _, e := c.ArchiveDeployment(ctx, System("time to live"), DeploymentRef{Deployment: string(d.ID)})
 			err = errors.Join(err, passed(e))
 		}
+	}
+	return err
+}
+
+// warnUnused announces, by an event, that deployments will be archived as nobody uses them.
+func (c *Control) warnUnused(ctx context.Context) error {
+	return c.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		list, err := tx.UnusedDeployments(now, upkeepBatch)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			d := &list[i]
+			p, err := tx.Project(d.ProjectID)
+			if err != nil {
+				return err
+			}
+			if err := tx.WarnedIdle(d.ID, now); err != nil {
+				return err
+			}
+			ends := now.Add(min(warnAhead, p.IdleTTL/4))
+			text := fmt.Sprintf("will be archived at %s, as nobody has used it for %s; use it, or touch it to keep it", ends.Time().Format(time.RFC3339), p.IdleTTL)
+			if err := stateEvent(tx, "deployment.expires", deploymentSubject(d), text); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// archiveUnused archives deployments that nobody used since it was announced.
+func (c *Control) archiveUnused(ctx context.Context) error {
+	var list []cloud.Deployment
+	err := c.view(ctx, func(tx *store.Tx) error {
+		now, err := tx.Now()
+		if err == nil {
+			list, err = tx.IdleDeployments(now, upkeepBatch)
+		}
+		return err
+	})
+	for i := range list {
+		_, _, e := c.ArchiveDeployment(ctx, System("not used"), DeploymentRef{Deployment: string(list[i].ID)})
+		err = errors.Join(err, passed(e))
 	}
 	return err
 }

@@ -75,9 +75,6 @@ func (c *Control) WikiPage(ctx context.Context, r *Request, ref WikiPageRef) (*W
 	return out, err
 }
 
-// maxSearchWords bounds a search.
-const maxSearchWords = 8
-
 // WikiPages returns a page of the pages that the caller may read; with a search
 // those that have all of its words, each with an excerpt.
 func (c *Control) WikiPages(ctx context.Context, r *Request, search string, q store.Query) (out []WikiPage, next string, err error) {

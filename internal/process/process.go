@@ -70,6 +70,12 @@ func New(cfg Config) *Bundle {
 // Close ends the proxy. The deployments go on.
 func (b *Bundle) Close() { b.proxy.close() }
 
+// Used returns when the deployment was asked for last since the agent started, 0 for not
+// at all.
+func (b *Bundle) Used(run *wire.ControlRun) cloud.Time {
+	return cloud.TimeOf(b.proxy.lastUse(hostOf(run)))
+}
+
 // route tells the proxy which deployments there are.
 func (b *Bundle) route() error {
 	b.routing.Lock()
@@ -161,7 +167,9 @@ func (s *script) do(ctx context.Context) (int, error) {
 // id names the service: the project's user, and the deployment.
 func (s *script) id() string { return strings.TrimPrefix(s.runAs, "uid:") + "." + s.run.Name }
 
-func (s *script) host() string { return strings.ToLower(s.run.Name + "." + s.run.BaseDomain) }
+func (s *script) host() string { return hostOf(s.run) }
+
+func hostOf(run *wire.ControlRun) string { return strings.ToLower(run.Name + "." + run.BaseDomain) }
 
 func (s *script) url() string {
 	_, port, err := net.SplitHostPort(s.cfg.Listen)

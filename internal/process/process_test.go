@@ -5,11 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 
+	"atoll/internal/cloud"
 	"atoll/internal/sal"
 	"atoll/internal/wire"
 )
@@ -96,6 +99,26 @@ func TestRoutesInOrder(t *testing.T) {
 	wg.Wait()
 	if _, ok := b.proxy.routes["app.localhost"]; !ok {
 		t.Error("the older list has replaced the newer one")
+	}
+	// A request is a use of the deployment, whatever becomes of it.
+	run := &wire.ControlRun{Name: "App", BaseDomain: "localhost"}
+	if at := b.Used(run); at != 0 {
+		t.Errorf("before any request it was used at %v", at)
+	}
+	begin := cloud.Now()
+	req := httptest.NewRequest(http.MethodGet, "http://app.localhost:8000/", nil)
+	b.proxy.ServeHTTP(httptest.NewRecorder(), req)
+	req.Host = "other.localhost"
+	b.proxy.ServeHTTP(httptest.NewRecorder(), req)
+	if at := b.Used(run); at < begin || len(b.proxy.used) != 1 {
+		t.Errorf("it was used at %v, of %v", at, b.proxy.used)
+	}
+	h.mu.Lock()
+	h.list = nil
+	h.mu.Unlock()
+	tell()
+	if at := b.Used(run); at != 0 {
+		t.Errorf("when it is gone it was used at %v", at)
 	}
 }
 

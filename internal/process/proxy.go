@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -29,12 +30,13 @@ type proxy struct {
 
 	mu     sync.Mutex
 	routes map[string]route // by host name
-	server *http.Server     // nil while there are none
+	used   map[string]time.Time
+	server *http.Server // nil while there are none
 	wg     sync.WaitGroup
 }
 
 func newProxy(address string, log *slog.Logger) *proxy {
-	p := &proxy{address: address, log: log}
+	p := &proxy{address: address, log: log, used: map[string]time.Time{}}
 	p.handler = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			host := r.In.Host
@@ -57,6 +59,13 @@ func newProxy(address string, log *slog.Logger) *proxy {
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return p
+}
+
+// lastUse returns when the host was asked for last, the zero time for never.
+func (p *proxy) lastUse(host string) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used[host]
 }
 
 // key is the host name of a Host header.
@@ -82,6 +91,9 @@ func (p *proxy) dial(ctx context.Context, _, address string) (net.Conn, error) {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	to, ok := p.routes[key(r.Host)]
+	if ok {
+		p.used[key(r.Host)] = time.Now()
+	}
 	p.mu.Unlock()
 	switch {
 	case !ok:
@@ -98,6 +110,7 @@ func (p *proxy) set(routes map[string]route) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.routes = routes
+	maps.DeleteFunc(p.used, func(host string, _ time.Time) bool { _, there := routes[host]; return !there })
 	switch {
 	case len(routes) == 0:
 		p.shut()

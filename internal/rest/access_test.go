@@ -63,6 +63,8 @@ func fixture(w *world) map[string]string {
 	deploymentFixture(w, ids)
 	pages, p := w.pages(control.WikiSpaceRef{Account: ids["account"], Space: "runbooks"})
 	ids["space"], ids["page"], ids["number"] = string(pages.ID), string(p.ID), "1"
+	h, d := w.webhook(control.NewWebhook{Account: ids["account"], Name: "chat"})
+	ids["webhook"], ids["delivery"] = string(h.ID), string(d.ID)
 	return ids
 }
 
@@ -111,6 +113,17 @@ func (w *world) project(account cloud.AccountID, name string) *cloud.Project {
 	_, err = w.control.CreateBundle(ctx, w.root, control.NewBundle{Project: control.ProjectRef{Project: string(p.ID)}, Kind: cloud.BundleProcess}, nil)
 	w.ok(err)
 	return p
+}
+
+// webhook is a webhook whose ping nobody answers.
+func (w *world) webhook(in control.NewWebhook) (*cloud.Webhook, *cloud.Delivery) {
+	w.t.Helper()
+	in.URL = "https://hooks.invalid/hidden-" + in.Name
+	h, _, err := w.control.CreateWebhook(w.t.Context(), w.root, in)
+	w.ok(err)
+	d, err := w.control.PingWebhook(w.t.Context(), w.root, control.WebhookRef{Webhook: string(h.ID)})
+	w.ok(err)
+	return h, d
 }
 
 func peopleFixture(w *world, ids map[string]string) {
@@ -268,6 +281,7 @@ var accesses = map[string]access{
 	"delete-project":     {may: member, allowed: 409},
 	"create-deployment":  {may: member, body: `{"project":"{project}","name":"feature"}`, allowed: 409},
 	"update-deployment":  {may: member, body: `{"comment":"x"}`},
+	"touch-deployment":   {may: member},
 	"archive-deployment": {may: member}, "restore-deployment": {may: member, allowed: 409},
 	"cleanup-deployment": {may: member, allowed: 409}, "delete-deployment": {may: member},
 	"get-disk": {may: reader}, "get-port-forward": {may: reader},
@@ -326,6 +340,13 @@ var accesses = map[string]access{
 	"get-ssh-key": {may: reader}, "delete-ssh-key": {may: member},
 	"update-ssh-key": {may: member, body: `{"name":"other"}`},
 	"create-ssh-key": {may: member, body: `{"account":"{account}","name":"x","public_key":"` + testKey + `"}`},
+
+	"list-webhooks": {may: anyone}, "get-webhook": {may: member},
+	"create-webhook":        {may: member, body: `{"account":"{account}","name":"x","url":"https://hooks.example.com"}`},
+	"update-webhook":        {may: member, body: `{"paused":true}`},
+	"delete-webhook":        {may: member},
+	"rotate-webhook-secret": {may: member, body: `{}`},
+	"ping-webhook":          {may: member}, "list-deliveries": {may: member}, "get-delivery": {may: member}, "redeliver": {may: member},
 
 	"get-user":          {may: operator},
 	"create-user":       {may: operator, stranger: 403, body: `{"name":"x"}`},

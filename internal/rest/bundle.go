@@ -38,7 +38,7 @@ func (s *Server) registerBundles() {
 	}
 	add(s, upload, s.bundleUpload)
 	add(s, get(one, "get-bundle", tag, "Show a version of control scripts"), s.bundleGet)
-	add(s, post(one+"/use", "use-bundle", tag, "Have the project use this version of its control scripts"), s.bundleUse)
+	add(s, post(one+"/use", "use-bundle", tag, "Have the project use this version of its control scripts; If-Match is the version of the project"), s.bundleUse)
 }
 
 func (s *Server) bundleList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Bundle], error) {
@@ -102,9 +102,11 @@ func (s *Server) bundleGet(ctx context.Context, r *control.Request, in *BundleIn
 	return object(b.Meta, bundleView(b)), nil
 }
 
+// bundleUse changes the project: If-Match is about its version.
 type bundleUse struct {
 	BundleIn
-	Creating
+	Versioned
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"Fresh for each wish: sent again with the same key, the request is not done again but answered as the first time."`
 }
 
 func (s *Server) bundleUse(ctx context.Context, r *control.Request, in *bundleUse) (*body[api.Bundle], error) {

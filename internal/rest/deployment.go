@@ -17,7 +17,7 @@ func deploymentView(d *cloud.Deployment) api.Deployment {
 		Application: overridesView(d.Application), Deployment: overridesView(d.Deployment),
 		EffectiveApplication: valuesView(d.EffectiveApplication), EffectiveDeployment: valuesView(d.EffectiveDeployment),
 		Links: make([]api.Link, 0, len(d.Links)), Labels: d.Labels, OwnerID: string(d.OwnerID), Owner: d.OwnerName, Comment: d.Comment,
-		RunnerID: string(d.RunnerID), ExpiresAt: d.ExpiresAt.Time(), DeployedAt: d.DeployedAt.Time(), ArchivedAt: d.ArchivedAt.Time(),
+		RunnerID: string(d.RunnerID), ExpiresAt: d.ExpiresAt.Time(), UsedAt: d.UsedAt.Time(), DeployedAt: d.DeployedAt.Time(), ArchivedAt: d.ArchivedAt.Time(),
 		StatusAt: d.StatusAt.Time(), CheckedAt: d.CheckedAt.Time(), CheckError: d.CheckError, Meta: metaView(d.Meta),
 	}
 	if d.TTL != 0 {
@@ -25,6 +25,14 @@ func deploymentView(d *cloud.Deployment) api.Deployment {
 	}
 	for _, l := range d.Links {
 		v.Links = append(v.Links, api.Link(l))
+	}
+	return v
+}
+
+func foundView(f *control.Found) api.Deployment {
+	v := deploymentView(&f.Deployment)
+	for _, at := range f.Finds {
+		v.Found = append(v.Found, api.Match(at))
 	}
 	return v
 }
@@ -74,19 +82,34 @@ func (in DeploymentIn) ref() control.DeploymentRef {
 
 func (s *Server) registerDeployments() {
 	const tag, all, one = "Deployments", "/deployments", "/deployments/{deployment}"
-	add(s, get(all, "list-deployments", tag, "List deployments; the filter search~ looks through name, owner, comment, labels and overrides"), s.deploymentList)
+	add(s, get(all, "list-deployments", tag, "List deployments, or search for some"), s.deploymentList)
 	add(s, start(http.MethodPost, all, "create-deployment", tag, "Create a deployment"), s.deploymentCreate)
 	add(s, get(one, "get-deployment", tag, "Show a deployment"), s.deploymentGet)
 	add(s, patch(one, "update-deployment", tag, "Change a deployment; answers 202 when its configuration changes by an operation"), s.deploymentUpdate)
 	add(s, start(http.MethodPost, one+"/archive", "archive-deployment", tag, "Take a deployment down and keep its data"), s.deploymentArchive)
 	add(s, start(http.MethodPost, one+"/restore", "restore-deployment", tag, "Take an archived deployment up again"), s.deploymentRestore)
+	touch := post(one+"/touch", "touch-deployment", tag, "Say that a deployment is needed: its times to live begin anew")
+	touch.DefaultStatus = http.StatusOK
+	add(s, touch, s.deploymentTouch)
 	add(s, start(http.MethodPost, one+"/cleanup", "cleanup-deployment", tag, "Remove an archived or failed deployment with its data"), s.deploymentCleanup)
 	add(s, start(http.MethodDelete, one, "delete-deployment", tag, "Archive a deployment and clean it up"), s.deploymentDelete)
 	add(s, get("/actions", "list-actions", tag, "List what was done to deployments, those that are gone among them"), s.actionList)
 	add(s, get("/actions/{action}", "get-action", tag, "Show an entry of the log of deployments"), s.actionGet)
 }
 
-func (s *Server) deploymentList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Deployment], error) {
+type deploymentListing struct {
+	Listing
+	Search string `query:"search" maxLength:"400" doc:"Words that all must be found in the name, owner, comment, labels or overrides: a part of one of them, or its letters in their order. What fits best comes first, and says where it was found; sort cannot be given." example:"orange v1"`
+}
+
+func (s *Server) deploymentList(ctx context.Context, r *control.Request, in *deploymentListing) (*page[api.Deployment], error) {
+	if in.Search != "" {
+		list, next, err := s.control.SearchDeployments(ctx, r, in.query(), in.Search)
+		if err != nil {
+			return nil, err
+		}
+		return pageOf(list, next, foundView), nil
+	}
 	list, next, err := s.control.Deployments(ctx, r, in.query())
 	if err != nil {
 		return nil, err
@@ -200,6 +223,19 @@ func (s *Server) deploymentRestore(ctx context.Context, r *control.Request, in *
 	return s.accept(ctx, r, o, in.wait())
 }
 
+type deploymentTouch struct {
+	DeploymentIn
+	Versioned
+}
+
+func (s *Server) deploymentTouch(ctx context.Context, r *control.Request, in *deploymentTouch) (*body[api.Deployment], error) {
+	d, err := s.control.TouchDeployment(ctx, r, in.ref())
+	if err != nil {
+		return nil, err
+	}
+	return object(d.Meta, deploymentView(d)), nil
+}
+
 type deploymentEnd struct {
 	DeploymentIn
 	Versioned
@@ -251,5 +287,11 @@ func (s *Server) actionGet(ctx context.Context, r *control.Request, in *ActionIn
 	if err != nil {
 		return nil, err
 	}
-	return &body[api.Action]{Body: actionView(a)}, nil
+	v := actionView(a)
+	if out := control.OutputOf(a); out != nil {
+		v.Imported = &api.ImportedLog{
+			Application: overridesView(out.Application), Deployment: overridesView(out.Deployment), Stdout: out.Stdout, Stderr: out.Stderr,
+		}
+	}
+	return &body[api.Action]{Body: v}, nil
 }

@@ -15,7 +15,7 @@ func projectView(p *cloud.Project) api.Project {
 		Namespace: p.Namespace, Folder: p.Folder, BundleID: string(p.BundleID), Role: string(p.Role), Labels: p.Labels, UserID: p.UserID,
 		ScriptTimeout: p.ScriptTimeout.String(), CheckTimeout: p.CheckTimeout.String(),
 		StatusInterval: p.StatusInterval.String(), StatusTimeout: p.StatusTimeout.String(),
-		ArchiveRetention: p.ArchiveRetention.String(), History: p.History.String(), DefaultTTL: p.DefaultTTL.String(), Meta: metaView(p.Meta),
+		ArchiveRetention: p.ArchiveRetention.String(), History: p.History.String(), DefaultTTL: p.DefaultTTL.String(), IdleTTL: p.IdleTTL.String(), DiskMiB: p.DiskMiB, Meta: metaView(p.Meta),
 	}
 	for _, s := range p.Secrets {
 		v.Secrets = append(v.Secrets, s.Name)
@@ -60,7 +60,7 @@ func (s *Server) projectList(ctx context.Context, r *control.Request, in *Listin
 func projectChange(b *api.ProjectUpdate) (in control.ProjectChange, err error) {
 	in = control.ProjectChange{
 		Name: b.Name, Description: b.Description, BaseDomain: b.BaseDomain, Namespace: b.Namespace, Folder: b.Folder,
-		Role: word[cloud.Role](b.Role), Labels: b.Labels, Secrets: b.Secrets,
+		Role: word[cloud.Role](b.Role), Labels: b.Labels, Secrets: b.Secrets, DiskMiB: b.DiskMiB,
 	}
 	for _, t := range []struct {
 		field string
@@ -74,6 +74,7 @@ func projectChange(b *api.ProjectUpdate) (in control.ProjectChange, err error) {
 		{"archive_retention", b.ArchiveRetention, &in.Times.ArchiveRetention},
 		{"history", b.History, &in.Times.History},
 		{"default_ttl", b.DefaultTTL, &in.Times.DefaultTTL},
+		{"idle_ttl", b.IdleTTL, &in.Times.IdleTTL},
 	} {
 		if *t.to, err = durationOr(t.field, t.from); err != nil {
 			return in, err

@@ -157,7 +157,7 @@ func (s *Server) register() {
 		s.registerCloudspaces, s.registerMachines, s.registerConsoles, s.registerDisks, s.registerPortForwards,
 		s.registerWikiSpaces, s.registerWikiPages, s.registerWikiRevisions,
 		s.registerScripts, s.registerJobs, s.registerRuns, s.registerSchedules,
-		s.registerOperations, s.registerEvents, s.registerLeftovers,
+		s.registerOperations, s.registerEvents, s.registerWebhooks, s.registerLeftovers,
 	} {
 		add()
 	}

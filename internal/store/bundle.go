@@ -45,6 +45,13 @@ func (tx *Tx) BundleOf(like *cloud.Bundle) (*cloud.Bundle, error) {
 // Bundles returns a page of versions.
 func (tx *Tx) Bundles(q Query) ([]cloud.Bundle, string, error) { return bundles.list(tx, q) }
 
+// BundleBodyUsed reports whether a version has the archive with the content.
+func (tx *Tx) BundleBodyUsed(sha256 string) (bool, error) {
+	var n int64
+	err := tx.queryRow("SELECT count(*) FROM bundles WHERE sha256 = ? AND sha256 <> ''", sha256).Scan(&n)
+	return n > 0, tx.d.translate(err)
+}
+
 // WantsBundle reports whether the node has a job of a project that has an archive
 // with the content.
 func (tx *Tx) WantsBundle(node cloud.NodeID, sha256 string) (bool, error) {

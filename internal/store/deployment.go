@@ -8,7 +8,7 @@ import (
 
 var deployments = table[cloud.Deployment]{
 	kind: cloud.KindDeployment, name: "deployments",
-	cols: append([]string{"id", "account_id", "project_id", "name", "state", "reason", "message", "script", "exit_code", "verb", "operation_id", "waiting_id", "application", "deployment", "effective_application", "effective_deployment", "links", "labels", "owner_id", "owner_name", "comment", "search", "runner_id", "ttl", "expires_at", "warned_at", "deployed_at", "archived_at", "status_at", "checked_at", "check_at", "check_job_id", "check_error"}, metaCols...),
+	cols: append([]string{"id", "account_id", "project_id", "name", "state", "reason", "message", "script", "exit_code", "verb", "operation_id", "waiting_id", "application", "deployment", "effective_application", "effective_deployment", "links", "labels", "owner_id", "owner_name", "comment", "search", "runner_id", "ttl", "expires_at", "warned_at", "deployed_at", "archived_at", "status_at", "checked_at", "check_at", "check_job_id", "check_error", "used_at", "idle_warned_at"}, metaCols...),
 	ptrs: func(v *cloud.Deployment) []any {
 		search := searchText(v) // written with the row, and of no use to who reads it
 		return append([]any{
@@ -20,7 +20,7 @@ var deployments = table[cloud.Deployment]{
 			asJSON{&v.Links},
 			asJSON{&v.Labels},
 			&v.OwnerID, &v.OwnerName, &v.Comment, &search, &v.RunnerID, &v.TTL, &v.ExpiresAt, &v.WarnedAt, &v.DeployedAt, &v.ArchivedAt,
-			&v.StatusAt, &v.CheckedAt, &v.CheckAt, &v.CheckJobID, &v.CheckError,
+			&v.StatusAt, &v.CheckedAt, &v.CheckAt, &v.CheckJobID, &v.CheckError, &v.UsedAt, &v.IdleWarnedAt,
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.Deployment) *cloud.Meta { return &v.Meta },
@@ -52,6 +52,41 @@ func searchText(v *cloud.Deployment) string {
 		}
 	}
 	return strings.ToLower(b.String())
+}
+
+// DeploymentText is what a search looks through of a deployment: lines in small letters,
+// of which the first is the name.
+type DeploymentText struct {
+	ID   cloud.DeploymentID
+	Text string
+}
+
+// DeploymentTexts returns the texts of the deployments that the query's conditions
+// leave, without its page and order, up to a limit.
+func (tx *Tx) DeploymentTexts(q Query, limit int) (out []DeploymentText, err error) {
+	where, args, err := deployments.conditions(tx.d, q)
+	if err != nil {
+		return nil, err
+	}
+	err = tx.query(func(scan func(...any) error) error {
+		var t DeploymentText
+		err := scan(&t.ID, &t.Text)
+		out = append(out, t)
+		return err
+	}, "SELECT id, search FROM deployments WHERE "+strings.Join(where, " AND ")+" LIMIT ?", append(args, limit)...)
+	return out, err
+}
+
+// DeploymentsByID returns the deployments with the ids that are there, in any order.
+func (tx *Tx) DeploymentsByID(ids []cloud.DeploymentID) ([]cloud.Deployment, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return deployments.all(tx, "deleted_at = 0 AND "+in("id", len(ids)), args...)
 }
 
 // CreateDeployment writes a new deployment.
@@ -115,6 +150,40 @@ func (tx *Tx) ArchivedDeployments(now, at cloud.Time, after cloud.DeploymentID, 
 func (tx *Tx) ExpiringDeployments(before cloud.Time, unwarned bool, limit int) ([]cloud.Deployment, error) {
 	return deployments.all(tx, `deleted_at = 0 AND expires_at > 0 AND expires_at <= ? AND state <> 'Archived' AND (warned_at = 0 OR NOT ?)
 		ORDER BY expires_at, id LIMIT ?`, before, unwarned, limit)
+}
+
+// observedUse is the condition of deployments that run and whose use is seen, in a
+// project that archives those that nobody uses; notice is how long before.
+const (
+	observedUse = `deleted_at = 0 AND state IN ('Running', 'Failure') AND EXISTS (SELECT 1 FROM projects p JOIN bundles b ON b.id = p.bundle_id
+		WHERE p.id = deployments.project_id AND p.idle_ttl > 0 AND p.folder = '' AND b.kind = 'builtin:process' AND `
+	notice = "(CASE WHEN p.idle_ttl / 4000 < 86400000000 THEN p.idle_ttl / 4000 ELSE 86400000000 END)" // a time to live is in nanoseconds
+)
+
+// UnusedDeployments returns deployments that nobody has used for so long that it is to
+// be announced that they will be archived: a day before, or when three quarters of a
+// short time have passed.
+func (tx *Tx) UnusedDeployments(now cloud.Time, limit int) ([]cloud.Deployment, error) {
+	const since = " < ? - p.idle_ttl / 1000 + " + notice
+	return deployments.all(tx, "idle_warned_at = 0 AND "+observedUse+"deployments.used_at"+since+" AND deployments.deployed_at"+since+" AND deployments.created_at"+since+
+		") ORDER BY used_at, id LIMIT ?", now, now, now, limit)
+}
+
+// IdleDeployments returns deployments that nobody has used since that was announced.
+func (tx *Tx) IdleDeployments(now cloud.Time, limit int) ([]cloud.Deployment, error) {
+	return deployments.all(tx, "idle_warned_at > 0 AND "+observedUse+"deployments.idle_warned_at < ? - "+notice+") ORDER BY idle_warned_at, id LIMIT ?", now, limit)
+}
+
+// WarnedIdle records that it was announced that the deployment is archived as unused.
+func (tx *Tx) WarnedIdle(id cloud.DeploymentID, at cloud.Time) error {
+	_, err := tx.exec("UPDATE deployments SET idle_warned_at = ? WHERE id = ?", at, id)
+	return err
+}
+
+// UsedDeployment records a use of the deployment, without a new version.
+func (tx *Tx) UsedDeployment(id cloud.DeploymentID, at cloud.Time) error {
+	_, err := tx.exec("UPDATE deployments SET used_at = ?, idle_warned_at = 0 WHERE id = ? AND used_at < ?", at, id, at)
+	return err
 }
 
 // BeginCheck records the check that is under way and when the next one is due.

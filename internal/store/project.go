@@ -6,13 +6,14 @@ import (
 
 var projects = table[cloud.Project]{
 	kind: cloud.KindProject, name: "projects",
-	cols: append([]string{"id", "account_id", "name", "description", "base_domain", "namespace", "folder", "bundle_id", "user_id", "role", "labels", "script_timeout", "check_timeout", "status_interval", "status_timeout", "archive_retention", "history", "default_ttl", "secrets"}, metaCols...),
+	cols: append([]string{"id", "account_id", "name", "description", "base_domain", "namespace", "folder", "bundle_id", "user_id", "role", "labels", "script_timeout", "check_timeout", "status_interval", "status_timeout", "archive_retention", "history", "default_ttl", "secrets", "idle_ttl", "disk_mib"}, metaCols...),
 	ptrs: func(v *cloud.Project) []any {
 		return append([]any{
 			&v.ID, &v.AccountID, &v.Name, &v.Description, &v.BaseDomain, &v.Namespace, &v.Folder, &v.BundleID, &v.UserID, &v.Role,
 			asJSON{&v.Labels},
 			&v.ScriptTimeout, &v.CheckTimeout, &v.StatusInterval, &v.StatusTimeout, &v.ArchiveRetention, &v.History, &v.DefaultTTL,
 			asJSON{&v.Secrets},
+			&v.IdleTTL, &v.DiskMiB,
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.Project) *cloud.Meta { return &v.Meta },

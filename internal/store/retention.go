@@ -95,6 +95,7 @@ var forgettable = []struct{ table, unless string }{
 	{"schedules", ""},
 	{"memberships", ""},
 	{"leftovers", ""},
+	{"webhooks", ""},
 }
 
 // ForgetDeleted removes objects that were deleted before the time, unless a node

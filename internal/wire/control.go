@@ -32,6 +32,9 @@ type ControlRun struct {
 	// TimeoutS bounds the script alone; the job's own limit also bounds the wait for
 	// the bundle and its init. 0 leaves only that one.
 	TimeoutS int64 `json:"timeout_s,omitempty"`
+	// DiskMiB is how much the project's user may hold on the runner before a script
+	// that adds to it; 0 is no limit.
+	DiskMiB int64 `json:"disk_mib,omitempty"`
 }
 
 // Args is what the script is told.
@@ -66,6 +69,9 @@ type ControlResult struct {
 	// cloud.MaxControlStdout.
 	Stdout    string `json:"stdout,omitempty"`
 	Truncated bool   `json:"truncated,omitempty"`
+	// UsedAt is, after a check, when the deployment was used last, as far as the runner
+	// has seen it since its agent started.
+	UsedAt cloud.Time `json:"used_at,omitempty"`
 	// Detail is for people: out of memory, left processes behind.
 	Detail string `json:"detail,omitempty"`
 }

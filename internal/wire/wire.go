@@ -7,6 +7,7 @@
 //
 //	1  (2026-11) exchange, join, renew, scripts, blobs, streams
 //	2  (2026-11) control scripts: the action control.run, bundles
+//	3  (2026-11) control.run: when the deployment was used last; how much its project may hold
 package wire
 
 import (
@@ -17,7 +18,7 @@ import (
 )
 
 // Version is the newest line of the history above.
-const Version = 2
+const Version = 3
 
 // The paths of the agents' listener.
 const (

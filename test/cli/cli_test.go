@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +30,14 @@ func TestScripts(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	url, token := serve(t, bin, data)
 	octopod := octopodDatabase(t)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refuse" {
+			http.Error(w, "not today", http.StatusTeapot)
+			return
+		}
+		fmt.Fprint(w, "thanks for ", r.Header.Get("webhook-id"))
+	}))
+	t.Cleanup(receiver.Close)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
@@ -37,6 +47,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("ATOLL_URL", url)
 			e.Setenv("ATOLL_TOKEN", token)
 			e.Setenv("OCTOPOD_DB", octopod)
+			e.Setenv("RECEIVER", receiver.URL)
 			return os.WriteFile(filepath.Join(e.WorkDir, "disk.img"), bootable(), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "waitfor": waitFor},
@@ -55,7 +66,7 @@ var ready = regexp.MustCompile(`msg="controller ready" people=(\S+)`)
 // serve starts `atoll up` in the folder and ends it with the test.
 func serve(t *testing.T, bin, data string) (url, token string) {
 	t.Helper()
-	cmd := exec.Command(bin, "up", "--data", data, "--listen", "127.0.0.1:0", "--agent-listen", "127.0.0.1:0", "--sim", "3", "--no-machines")
+	cmd := exec.Command(bin, "up", "--data", data, "--listen", "127.0.0.1:0", "--agent-listen", "127.0.0.1:0", "--sim", "3", "--no-machines", "--image-url-allow", "127.0.0.1/32")
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

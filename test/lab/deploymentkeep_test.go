@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +128,79 @@ func TestReaderTriesNoOverrides(t *testing.T) {
 			t.Errorf("a %s tries overrides: %v", role, err)
 		}
 	}
+}
+
+// A deployment that nobody uses is announced, and archived some time after that, unless
+// somebody uses or touches it.
+func TestUnusedDeploymentIsArchived(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		l := New(t, db, 1, sim.Config{})
+		ctx := t.Context()
+		p := l.project("shop", time.Hour)
+		ref := control.ProjectRef{Project: string(p.ID)}
+		idle, ttl := 4*time.Hour, 100*time.Hour
+		set := control.ProjectChange{Times: control.ProjectTimes{IdleTTL: &idle}}
+		if _, err := l.Control.UpdateProject(ctx, l.Admin, ref, set); cloud.KindOf(err) != cloud.Invalid || !strings.Contains(err.Error(), "does not see") {
+			t.Errorf("where use is not seen: %v", err)
+		}
+		if _, err := l.Control.CreateBundle(ctx, l.Admin, control.NewBundle{Project: ref, Kind: cloud.BundleProcess, Use: true}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Control.UpdateProject(ctx, l.Admin, ref, set); err != nil {
+			t.Fatal(err)
+		}
+		_, o, err := l.Control.CreateDeployment(ctx, l.Admin, control.NewDeployment{Project: string(p.ID), Name: "web", TTL: &ttl})
+		l.Done(o, err)
+		events := func() int {
+			t.Helper()
+			list, _, err := l.Control.Events(ctx, l.Admin, store.Query{Filter: []string{"action=deployment.expires"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list)
+		}
+		age := func(hours int) {
+			t.Helper()
+			at := strconv.FormatInt(int64(cloud.Now().Add(-time.Duration(hours)*time.Hour)), 10)
+			storetest.Exec(t, db, "UPDATE deployments SET used_at = "+at+", deployed_at = "+at+", created_at = "+at)
+		}
+		age(2)
+		l.upkeep()
+		if n := events(); n != 0 {
+			t.Errorf("after half of the time there are %d notices", n)
+		}
+		age(100)
+		l.Until("the notice", func() bool { return events() == 1 })
+		l.upkeep()
+		if d := l.deployment(p, "web"); d.State != cloud.DeploymentRunning || d.IdleWarnedAt == 0 {
+			t.Errorf("right after the notice it is %s", d.State)
+		}
+		before := l.deployment(p, "web").ExpiresAt
+		if d, err := l.Control.TouchDeployment(ctx, l.Admin, l.at(p, "web")); err != nil || d.IdleWarnedAt != 0 || d.ExpiresAt <= before {
+			t.Errorf("after a touch it is %+v, %v", d, err)
+		}
+		age(100)
+		l.Until("another notice", func() bool { return events() == 2 })
+		storetest.Exec(t, db, "UPDATE deployments SET idle_warned_at = "+strconv.FormatInt(int64(cloud.Now().Add(-2*time.Hour)), 10))
+		l.Until("it is archived", func() bool { return l.deployment(p, "web").State == cloud.DeploymentArchived })
+		if _, err := l.Control.TouchDeployment(ctx, l.Admin, l.at(p, "web")); cloud.KindOf(err) != cloud.Conflict {
+			t.Errorf("a touch of an archived one: %v", err)
+		}
+		l.Sound()
+	})
+}
+
+// upkeep waits until deployments were looked at.
+func (l *Lab) upkeep() {
+	l.T.Helper()
+	begin := time.Now()
+	l.Until("deployments were looked at", func() bool {
+		for _, s := range l.Control.Loops() {
+			if s.Name == "deployment-upkeep" && s.LastRun.After(begin) {
+				return true
+			}
+		}
+		return false
+	})
 }

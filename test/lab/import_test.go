@@ -68,6 +68,9 @@ func TestImport(t *testing.T) {
 			d := l.deployment(p, name)
 			log := l.actions(d)
 			first := log[len(log)-1]
+			if out := control.OutputOf(&first); out == nil || out.Stdout != "out" || out.Stderr != "err" || first.ActorName != "octopod" || first.Outcome != cloud.ActionFailed {
+				t.Errorf("the log of %s begins with %+v, of which is kept %+v", name, first, out)
+			}
 			if d.CreatedAt != then || len(d.Application) != 2 || len(d.Links) != 1 || first.StartedAt != then || first.ExitCode != 1 || first.Verb != cloud.VerbCreate {
 				t.Errorf("%s is %+v with %+v", name, d, log)
 			}

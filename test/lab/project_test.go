@@ -181,17 +181,28 @@ func TestDeploymentSecrets(t *testing.T) {
 	if a := l.actions(l.deployment(p, "web")); len(a) != 1 || *a[0].Application[1].New != cloud.SecretMask {
 		t.Errorf("the log has %+v", a)
 	}
-	// What a job shows sealed is no way to what it hides.
+	// What people see has no secret, not even sealed, and what is sealed is no way to
+	// what it hides.
 	var run wire.ControlRun
-	if err := json.Unmarshal(jobs[0].Args, &run); err != nil || len(run.Env) != 1 {
+	if err := json.Unmarshal(jobs[0].Args, &run); err != nil || len(run.Env) != 1 || run.Env[0].Value != cloud.SecretMask {
 		t.Fatalf("the job has %s, %v", jobs[0].Args, err)
 	}
-	sealed := run.Env[0].Value
+	project, err := l.Control.Project(t.Context(), l.Admin, control.ProjectRef{Project: string(p.ID)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := project.Secrets[0].Sealed
 	_, again, err := l.Control.UpdateDeployment(t.Context(), l.Admin, l.at(p, "web"), control.DeploymentChange{
 		Deployment: control.ConfigChange{Set: cloud.Overrides{{Key: "stolen", Value: sealed, Secret: true}}},
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(again.Input), `"stolen","value":"***"`) {
+		t.Errorf("the operation shows %s", again.Input)
+	}
 	l.Done(again, err)
-	if jobs, err = l.Control.OperationJobs(t.Context(), l.Admin, again.ID); err != nil {
+	if err = l.DB.View(t.Context(), func(tx *store.Tx) (err error) { jobs, err = tx.JobsOf(again.ID); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(jobs[0].Args, &run); err != nil || len(run.Deployment) != 1 || run.Deployment[0].Value == sealed {
