@@ -38,6 +38,7 @@ var benchmarks = []benchmark{
 	{name: "list", dir: "list", args: []string{"-machines", "20000"}},
 	{name: "list-postgres", dir: "list", args: []string{"-machines", "20000", "-store", "postgres"}},
 	{name: "fanout", dir: "fanout", args: []string{"-nodes", "10000"}},
+	{name: "deployments", dir: "deployments", root: true, args: []string{"-n", "1000"}},
 	{name: "machine", dir: "machine", root: true, args: []string{"-n", "5"}},
 	{name: "footprint", dir: "footprint"},
 }

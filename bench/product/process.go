@@ -1,6 +1,7 @@
 package product
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,27 @@ func (r *Process) Resident() (int64, error) {
 	}
 	kib, err := strconv.ParseInt(string(m[1]), 10, 64)
 	return kib << 10, err
+}
+
+// ticks is in how many parts of a second the kernel tells processor times
+// (USER_HZ).
+const ticks = 100
+
+// CPU returns the processor time of the process, and of those of its children that
+// have ended.
+func (r *Process) CPU() (own, children time.Duration, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	var times [4]int64
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // from the third one on: proc(5)
+	for i := range times {
+		if times[i], err = strconv.ParseInt(string(fields[11+i]), 10, 64); err != nil {
+			return 0, 0, err
+		}
+	}
+	return time.Duration(times[0]+times[1]) * time.Second / ticks, time.Duration(times[2]+times[3]) * time.Second / ticks, nil
 }
 
 // PID is the process's number.

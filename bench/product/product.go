@@ -78,10 +78,10 @@ func (p *Product) start(ctx context.Context, database string) (err error) {
 	default:
 		p.database = database
 	}
-	if p.people, err = freeAddress(); err != nil {
+	if p.people, err = FreeAddress(); err != nil {
 		return err
 	}
-	if p.agents, err = freeAddress(); err != nil {
+	if p.agents, err = FreeAddress(); err != nil {
 		return err
 	}
 	config := fmt.Sprintf("listen: %s\nagent-listen: %s\ndata: %s\n", p.people, p.agents, p.data())
@@ -218,7 +218,8 @@ func (p *Product) Stop() {
 	}
 }
 
-func freeAddress() (string, error) {
+// FreeAddress returns an address of loopback at which nobody listens.
+func FreeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
