@@ -53,7 +53,6 @@ const (
 var places = agent.DefaultQueues()[cloud.QueueDefault]
 
 func main() {
-	host.MaybeChild() // the driver starts a user's command through this program
 	n := flag.Int("n", 4000, "number of scripts")
 	report.Main(func(ctx context.Context) (*figures, error) { return measure(ctx, *n) })
 }

@@ -19,14 +19,12 @@ import (
 	"atoll/internal/cli"
 	"atoll/internal/cli/octo"
 	"atoll/internal/cloud"
-	"atoll/internal/sal/host"
 )
 
 // version is set by the build: -ldflags "-X main.version=…".
 var version = "dev"
 
 func main() {
-	host.MaybeChild() // a command of a project starts as a child of this program
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if args, yes := octoArgs(os.Args); yes {
 		os.Exit(runOcto(ctx, args))

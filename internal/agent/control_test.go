@@ -20,11 +20,6 @@ import (
 	"atoll/internal/wire"
 )
 
-func TestMain(m *testing.M) {
-	host.MaybeChild()
-	os.Exit(m.Run())
-}
-
 // runner is an agent with real processes, and a controller that has bundles.
 type runner struct {
 	*testing.T

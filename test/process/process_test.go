@@ -24,11 +24,6 @@ import (
 	"atoll/internal/wire"
 )
 
-func TestMain(m *testing.M) {
-	host.MaybeChild()
-	os.Exit(m.Run())
-}
-
 // runner is a node with the bundle, whose agent can be replaced.
 type runner struct {
 	*testing.T

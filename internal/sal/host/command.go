@@ -87,18 +87,14 @@ func (p *Processes) account(runAs string) (account, error) {
 }
 
 // limits fills in the defaults and the least that a start needs.
-func (p *Processes) limits(l sal.Limits, who account) sal.Limits {
+func (p *Processes) limits(l sal.Limits) sal.Limits {
 	if l.MemoryMiB == 0 {
 		l.MemoryMiB = p.cfg.Limits.MemoryMiB
 	}
 	if l.Processes == 0 {
 		l.Processes = p.cfg.Limits.Processes
 	}
-	memory, processes := int64(minMemoryMiB), int64(minProcesses)
-	if !who.root {
-		memory, processes = minUserMemoryMiB, minUserProcesses
-	}
-	return sal.Limits{MemoryMiB: max(l.MemoryMiB, memory), Processes: max(l.Processes, processes)}
+	return sal.Limits{MemoryMiB: max(l.MemoryMiB, minMemoryMiB), Processes: max(l.Processes, minProcesses)}
 }
 
 // environment is the command's whole environment: a few defaults and env.

@@ -73,7 +73,7 @@ func lookPath(program, path string) string {
 	for _, dir := range filepath.SplitList(path) {
 		file := dir + "/" + program
 		var st unix.Stat_t
-		if dir != "" && unix.Access(file, unix.X_OK) == nil && unix.Stat(file, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		if dir != "" && unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS) == nil && unix.Stat(file, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
 			return file
 		}
 	}

@@ -17,11 +17,6 @@ import (
 	"atoll/internal/sal/saltest"
 )
 
-func TestMain(m *testing.M) {
-	MaybeChild()
-	os.Exit(m.Run())
-}
-
 var trees atomic.Int64
 
 // newTest makes a driver in folders and cgroups of its own.

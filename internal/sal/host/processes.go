@@ -35,8 +35,7 @@ type Config struct {
 	Limits sal.Limits
 }
 
-// The defaults of Config, and the least that a project's command gets: it is
-// started through a small step of the agent's own program.
+// The defaults of Config, and the least that a command gets.
 const (
 	DefaultFirstUser = 10000
 	DefaultLastUser  = 59999
@@ -44,8 +43,6 @@ const (
 	DefaultProcesses = 512
 	minMemoryMiB     = 4
 	minProcesses     = 2
-	minUserMemoryMiB = 48
-	minUserProcesses = 24
 )
 
 // How long a command has to end: after SIGTERM, and after its first process has
@@ -83,7 +80,7 @@ type Processes struct {
 
 // New prepares the cgroups and folders, and marks every descriptor of this
 // process from 3 up as not to be inherited by programs that it starts; it sets
-// this process's umask to 022, which commands inherit. The caller calls Close when no command
+// this process's umask to 022 and lets it dump no core, which commands inherit. The caller calls Close when no command
 // runs any more. An agent that is not root gets a driver that refuses every
 // command with cloud.Denied, so that it can still serve everything else.
 func New(cfg Config) (*Processes, error) {
@@ -118,6 +115,9 @@ func newProcesses(cfg Config, m mounts) (*Processes, error) {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the agent's descriptors cannot be kept from commands")
 	}
 	unix.Umask(0o022)
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return nil, cloud.Wrap(cloud.Unavailable, err, "core dumps cannot be forbidden")
+	}
 	if p.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (p *Processes) Run(ctx context.Context, cmd sal.Command) (sal.Exit, error) 
 	if err != nil {
 		return sal.Exit{}, err
 	}
-	g, err := p.groups.take(p.limits(cmd.Limits, who))
+	g, err := p.groups.take(p.limits(cmd.Limits))
 	if err != nil {
 		return sal.Exit{}, err
 	}
@@ -74,11 +74,10 @@ func (p *Processes) release(name string) {
 
 // start is what is needed to start a command.
 type start struct {
-	cmd    sal.Command
-	who    account
-	dir    string
-	env    []string
-	report *os.File // on which the step of a project's command tells why it did not start
+	cmd sal.Command
+	who account
+	dir string
+	env []string
 }
 
 // run is one running command.
@@ -128,13 +127,9 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 		return exit, err
 	}
 	stop := r.endWith(ctx)
-	refused := s.refusal()
 	status := r.follow(out, answer)
 	stop()
 	oom := r.group.oomKills()
-	if refused != nil {
-		return exit, refused
-	}
 	exit = sal.Exit{Code: exitCode(status), Killed: r.killed, OOM: oom}
 	switch {
 	case oom:

@@ -1,9 +1,7 @@
 package host
 
 import (
-	"encoding/json"
-	"io"
-	"os"
+	"errors"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,93 +9,64 @@ import (
 	"atoll/internal/cloud"
 )
 
-// childName is the argv[0] by which MaybeChild knows the step between the agent
-// and a project's command.
-const childName = "atoll-run-as"
-
-// The descriptors of that step beside the command's own three.
-const (
-	childSpecFD   = 3
-	childReportFD = 4
-)
-
-// childSpec tells the step what to do.
-type childSpec struct {
-	UID  int      `json:"uid"`
-	Home string   `json:"home"`
-	Dir  string   `json:"dir"`  // "" for an empty folder in the private /tmp
-	Hide []string `json:"hide"` // folders to cover
-	Show []string `json:"show"` // folders to show to read, also below those
-	// Files go to sal.FilesDir.
-	Files map[string][]byte `json:"files"`
-	Argv  []string          `json:"argv"`
-	Env   []string          `json:"env"`
-}
-
-// childError is why the step did not get to the command.
-type childError struct {
-	Kind    cloud.ErrorKind `json:"kind"`
-	Field   string          `json:"field"`
-	Message string          `json:"message"`
-	Cause   string          `json:"cause"`
-}
-
-// startAs starts the step that becomes a project's command: our own program
-// once more, in a new mount and IPC namespace.
+// startAs starts a project's command from a thread of ours that shuts itself off
+// before. So nothing of the command ever runs outside, and no helper program has to
+// run in between: one that is as large as ours takes ten times as long as a shell.
 func (p *Processes) startAs(g *group, s *start, attr *syscall.ProcAttr) (pid int, err error) {
-	if !childHandled.Load() {
-		return 0, cloud.Errorf(cloud.Internal, "this program cannot run projects' commands: its main does not call host.MaybeChild")
-	}
-	spec, err := json.Marshal(childSpec{
-		UID: s.who.id, Home: s.who.home, Dir: s.dir, Hide: p.cfg.Hide, Show: s.cmd.Show, Files: s.cmd.Files, Argv: s.cmd.Argv, Env: s.env,
+	pidfd := attr.Sys.PidFD
+	attr.Sys.PidFD = nil // it would be a descriptor of the thread's
+	done := make(chan struct{})
+	onThread(func() {
+		defer close(done)
+		pid, err = p.fork(g, s, attr)
 	})
-	if err != nil {
+	<-done
+	var known *cloud.Error
+	switch {
+	case errors.As(err, &known):
 		return 0, err
+	case err != nil:
+		return 0, cloud.Wrap(cloud.Unavailable, err, "this node cannot shut off a project's command")
 	}
-	in, err := input(p.null, spec)
-	if err != nil {
-		return 0, err
-	}
-	defer in.Close()
-	r, w, err := os.Pipe()
-	if err != nil {
-		return 0, cloud.Wrap(cloud.Unavailable, err, "the node cannot open a pipe")
-	}
-	defer w.Close()
-	attr.Files = append(attr.Files, in.Fd(), w.Fd())
-	attr.Dir, attr.Env = "/", []string{"GOMAXPROCS=1"}
-	attr.Sys.Cloneflags = unix.CLONE_NEWNS | unix.CLONE_NEWIPC
-	pid, err = g.start("/proc/self/exe", []string{childName}, attr)
-	if err != nil {
-		r.Close()
+	// Its number is its own as long as its status was not taken.
+	if *pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		_, _ = unix.Wait4(pid, nil, 0, nil)
 		return 0, cloud.Wrap(cloud.Unavailable, err, "the node cannot start a project's command now")
 	}
-	s.report = r
 	return pid, nil
 }
 
-// refusal waits until the command has started, or returns why it has not.
-func (s *start) refusal() error {
-	if s.report == nil {
-		return nil
+// fork shuts the calling thread off and starts the command.
+func (p *Processes) fork(g *group, s *start, attr *syscall.ProcAttr) (pid int, err error) {
+	c := &confinement{uid: s.who.id, home: s.who.home, dir: s.dir, hide: p.cfg.Hide, show: s.cmd.Show, files: s.cmd.Files}
+	if err := g.enter(); err != nil {
+		return 0, err
 	}
-	defer s.report.Close()
-	b, err := io.ReadAll(io.LimitReader(s.report, 64<<10))
-	if err != nil || len(b) == 0 {
-		return nil // executed, or killed before: the exit status tells
+	if err := c.view(); err != nil {
+		return 0, err
 	}
-	var e childError
-	if err := json.Unmarshal(b, &e); err != nil {
-		return cloud.Wrap(cloud.Internal, err, "the command of user id %d did not start", s.who.id)
+	if err := c.bar(); err != nil {
+		return 0, err
 	}
-	failure := &cloud.Error{Kind: e.Kind, Field: e.Field, Message: e.Message}
-	if e.Cause != "" {
-		failure.Cause = causeText(e.Cause)
+	file, err := c.enter(s.cmd.Argv[0], lookupEnv(s.env, "PATH"))
+	if err != nil {
+		return 0, err
 	}
-	return failure
+	// From here on the thread has descriptors of its own, of which the command gets
+	// none but attr's, whatever opened the others.
+	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_UNSHARE|unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return 0, err
+	}
+	attr.Dir, attr.Env = "", s.env
+	attr.Sys.Credential = &syscall.Credential{Uid: uint32(s.who.id), Gid: uint32(s.who.id)}
+	g.place(attr)
+	err = retryBusy(func() error {
+		pid, err = syscall.ForkExec(file, s.cmd.Argv, attr)
+		return err
+	})
+	if err != nil {
+		return 0, startError(file, err)
+	}
+	return pid, nil
 }
-
-// causeText is a cause that came through the pipe.
-type causeText string
-
-func (c causeText) Error() string { return string(c) }

@@ -62,7 +62,7 @@ func (v *service) start() error {
 	if err != nil {
 		return err
 	}
-	g, err := openGroup(&group{tree: s.tree, name: v.id, limits: s.p.limits(spec.Limits, who), adopt: true})
+	g, err := openGroup(&group{tree: s.tree, name: v.id, limits: s.p.limits(spec.Limits), adopt: true})
 	if err != nil {
 		return cloud.Wrap(cloud.Unavailable, err, "the host cannot make a cgroup for service %s", v.id)
 	}
@@ -89,14 +89,8 @@ func (v *service) spawn(r *run, st *start) error {
 	attr := &syscall.ProcAttr{
 		Files: []uintptr{p.null.Fd(), out.Fd(), out.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &r.pidfd},
 	}
-	if r.pid, err = p.startAs(r.group, st, attr); err != nil {
-		return err
-	}
-	if err := st.refusal(); err != nil {
-		r.reap()
-		return err
-	}
-	return nil
+	r.pid, err = p.startAs(r.group, st, attr)
+	return err
 }
 
 // adopt finds the process that an earlier agent started, and reports whether it
@@ -112,9 +106,8 @@ func (v *service) adopt() bool {
 		unix.Close(pidfd)
 		return false
 	}
-	who, err := v.owner.p.account(v.rec.Spec.RunAs)
-	if err == nil {
-		g.limits = v.owner.p.limits(g.limits, who)
+	if _, err = v.owner.p.account(v.rec.Spec.RunAs); err == nil {
+		g.limits = v.owner.p.limits(g.limits)
 		g, err = openGroup(g)
 	}
 	if err != nil {
