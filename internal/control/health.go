@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"atoll/internal/cloud"
@@ -20,28 +21,49 @@ func checkName(n int) string { return fmt.Sprintf("check-%d", n) }
 
 const (
 	checkTick  = time.Second
-	checkBatch = 100 // in one transaction
+	checkPace  = 100 * time.Millisecond // between two looks while checks are due
+	checkBatch = 100                    // in one transaction
 )
 
 // checkDeployments begins the checks that are due. They run beside each other on
 // the runners; one that takes long delays no other.
 func (c *Control) checkDeployments(ctx context.Context) error {
-	return c.loop(ctx, "deployment-checks", checkTick, func(ctx context.Context) error {
-		for {
-			n := 0
-			err := c.DB.Update(ctx, func(tx *store.Tx) (err error) {
-				n, err = c.beginChecks(tx)
-				return err
-			})
-			if err != nil || n < checkBatch {
-				return err
-			}
-		}
-	})
+	return c.loop(ctx, "deployment-checks", checkTick, c.beginDue)
 }
 
-// beginChecks begins some of the checks that are due and returns how many were.
-func (c *Control) beginChecks(tx *store.Tx) (int, error) {
+// beginDue begins checks until the loop runs again, each when it is due: those of a
+// second at once would be in the way of each other, and of what people wait for.
+func (c *Control) beginDue(ctx context.Context) error {
+	end := time.Now().Add(checkTick)
+	for {
+		var next time.Duration
+		err := c.DB.Update(ctx, func(tx *store.Tx) (err error) {
+			next, err = c.beginChecks(tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if next <= 0 {
+			continue
+		}
+		next = max(next, checkPace)
+		if time.Now().Add(next).After(end) {
+			return nil
+		}
+		pause := time.NewTimer(next)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		}
+	}
+}
+
+// beginChecks begins some of the checks that are due and returns in what time the next
+// one is.
+func (c *Control) beginChecks(tx *store.Tx) (next time.Duration, err error) {
 	now, err := tx.Now()
 	if err != nil {
 		return 0, err
@@ -70,15 +92,31 @@ func (c *Control) beginChecks(tx *store.Tx) (int, error) {
 		}
 	}
 	if len(jobs) > 0 {
-		err = c.jobs.Add(tx, jobs...)
+		if err := c.jobs.Add(tx, jobs...); err != nil {
+			return 0, err
+		}
 	}
-	return len(due), err
+	at, err := tx.NextCheck()
+	if at == 0 {
+		return checkTick, err
+	}
+	return at.Sub(now), err
+}
+
+// nextCheck is when a deployment is checked next: at its own moment of each interval.
+// So checks that became due together, as after an outage, do not stay together, and
+// the time that passes until one begins adds up to nothing.
+func nextCheck(id cloud.DeploymentID, now cloud.Time, interval time.Duration) cloud.Time {
+	h := fnv.New64a()
+	h.Write([]byte(id)) // never fails
+	own := time.Duration(h.Sum64()%uint64(interval.Microseconds())) * time.Microsecond
+	return now.Add(interval - (time.Duration(now)*time.Microsecond-own)%interval)
 }
 
 // beginCheck makes the deployment's next check, nil if the one before still runs or
 // none can be run.
 func (c *Control) beginCheck(tx *store.Tx, p *cloud.Project, d *cloud.Deployment, now cloud.Time) (*cloud.Job, error) {
-	next := now.Add(p.StatusInterval)
+	next := nextCheck(d.ID, now, p.StatusInterval)
 	if d.CheckJobID != "" {
 		old, err := tx.Job(d.CheckJobID)
 		if err != nil && !cloud.Is(err, cloud.NotFound) {

@@ -147,6 +147,9 @@ func (r *rig) agent(roles ...cloud.Role) *agent {
 	return a
 }
 
+// takes has the agent take n more jobs bound to its node, and no more.
+func (a *agent) takes(n int) { a.room, a.free = n, map[string]int{"*": n} }
+
 // next makes the next exchange.
 func (a *agent) next(results ...wire.Result) *wire.Exchange {
 	a.number++

@@ -58,7 +58,7 @@ func TestNewJobIsLeasedAsItIsInserted(t *testing.T) {
 func TestUndoneTransactionGivesThePlaceBack(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, w := awakeAgent(r)
-		a.room = 1
+		a.takes(1)
 		w2 := a.say() // says that there is one place
 		w.answer()
 		dry := errors.New("dry run")
@@ -88,7 +88,7 @@ func TestUndoneTransactionGivesThePlaceBack(t *testing.T) {
 func TestNewJobsWaitBehindOlderOnes(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, w := awakeAgent(r)
-		a.room = 0
+		a.takes(0)
 		w2 := a.say()
 		w.answer()
 		old := a.job()

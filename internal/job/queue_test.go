@@ -164,7 +164,7 @@ func TestPriorityThenAge(t *testing.T) {
 		for _, i := range []int{4, 2, 0, 3, 5, 1} {
 			r.add(jobs[i])
 		}
-		a.room = 1
+		a.takes(1)
 		var got []cloud.JobID
 		var last []wire.Result
 		for range jobs {
@@ -178,6 +178,39 @@ func TestPriorityThenAge(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("order = %v, want %v", got, want)
 		}
+	})
+}
+
+// Where many jobs of one queue wait on the node already, those of a queue with free
+// places do not wait behind them.
+func TestFullQueueLeavesOthersFree(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.agent()
+		a.room, a.free = 3, map[string]int{"*": 1, "check": 0, "ask": 2}
+		job := func(queue string) *cloud.Job {
+			j := a.job()
+			j.Queue = queue
+			return j
+		}
+		w := a.say()
+		for range 3 {
+			r.add(job("check"))
+		}
+		for n := 0; n < 3; w = a.say() {
+			n += len(a.take(w).Jobs)
+		}
+		a.room = 0
+		w2 := a.say()
+		w.answer()
+		check := job("check")
+		asks := []*cloud.Job{job("ask"), job("ask"), job("ask")}
+		r.add(check)
+		r.add(asks...)
+		if got := refs(a.take(w2).Jobs); !slices.Equal(got, []cloud.JobID{asks[0].ID, asks[1].ID}) {
+			t.Errorf("jobs = %v, want those of the queue ask that have a place", got)
+		}
+		r.want(check, cloud.JobQueued)
+		r.want(asks[2], cloud.JobQueued)
 	})
 }
 

@@ -69,10 +69,12 @@ func (s *session) serves(role cloud.Role, location cloud.LocationID) bool {
 	return slices.Contains(s.peer.Roles, role) && (location == "" || location == s.peer.Location)
 }
 
-// places is how many more jobs of the lane the agent takes.
+// places is how many more jobs of the lane the agent takes: into places that are free,
+// and of those bound to its node some more, which wait there. Many that wait for one
+// queue leave the free places of the others free.
 func (s *session) places(l *lane) int {
 	if !l.role {
-		return s.room
+		return max(s.room, s.freeIn(l.queue))
 	}
 	return s.freeIn(l.queue)
 }

@@ -187,7 +187,7 @@ func TestDeletedNode(t *testing.T) {
 		r.add(held, role)
 		a.ask()
 		w := a.say()
-		a.room = 0
+		a.takes(0)
 		w2 := a.say()
 		w.answer()
 		queued := a.job()

@@ -136,6 +136,12 @@ func (tx *Tx) DeploymentsToCheck(now cloud.Time, limit int) ([]cloud.Deployment,
 	return deployments.all(tx, "deleted_at = 0 AND state IN ('Running', 'Failure') AND check_at <= ? ORDER BY check_at, id LIMIT ?", now, limit)
 }
 
+// NextCheck returns when the first of the next checks is due; 0 if none ever is.
+func (tx *Tx) NextCheck() (at cloud.Time, err error) {
+	err = tx.queryRow("SELECT coalesce(min(check_at), 0) FROM deployments WHERE deleted_at = 0 AND state IN ('Running', 'Failure')").Scan(&at)
+	return at, tx.d.translate(err)
+}
+
 // ArchivedDeployments returns deployments that were archived longer ago than their
 // project keeps them, the oldest first, after the given one. Those whose cleanup
 // failed are none of them.

@@ -52,7 +52,7 @@ type Exchange struct {
 	Running []JobRef   `json:"running,omitempty"` // all jobs that the agent holds, not yet reported
 	// Free is the free places per queue, "*" for queues made on demand: jobs that
 	// any node may take go only to a free place. Room is how many more jobs bound
-	// to this node the agent takes into its own queues.
+	// to this node the agent takes into its own queues; a free place takes one anyway.
 	Free  map[string]int   `json:"free,omitempty"`
 	Room  int              `json:"room,omitempty"`
 	Facts *cloud.NodeFacts `json:"facts,omitempty"` // at first and when changed
