@@ -16,6 +16,7 @@ const (
 	interval = 15 * time.Second // in which a project's deployments are checked, if it says nothing else
 	// lookEvery is less than half of it, so that no check is overlooked.
 	lookEvery = 5 * time.Second
+	countEach = 4 // look the jobs of checks are counted, which costs the controller more
 )
 
 // watched is what was seen of checks.
@@ -24,6 +25,7 @@ type watched struct {
 	ages    []time.Duration      // of the last checks, at each look
 	longest time.Duration        // between two checks of a deployment, or since the last
 	missed  int
+	looked  int
 	jobs    int // the most jobs of checks that were kept
 }
 
@@ -124,6 +126,9 @@ func (s *watched) look(ctx context.Context, w *world) error {
 	}
 	if list != w.n {
 		return fmt.Errorf("%d of %d deployments are there", list, w.n)
+	}
+	if s.looked++; s.looked%countEach != 0 {
+		return nil
 	}
 	n, err := w.checkJobs(ctx)
 	s.jobs = max(s.jobs, n)

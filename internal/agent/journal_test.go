@@ -136,3 +136,32 @@ func TestJournalCompacts(t *testing.T) {
 		t.Errorf("%d results left, want 24", len(left))
 	}
 }
+
+// A job that may be started again does not wait for the disk; its record is written
+// all the same.
+func TestOnlyWhatMustNotRunTwiceWaitsForTheDisk(t *testing.T) {
+	j, err := openJournal(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, again := range []bool{true, false} {
+		task := &task{job: wire.Job{JobRef: ref(i + 1), Idempotent: again}}
+		if task.record, task.noted = j.start(task.job.JobRef, 1); task.noted != nil {
+			t.Fatal(task.noted)
+		}
+		if err := task.safe(j); err != nil {
+			t.Fatal(err)
+		}
+		if synced := j.synced >= task.record; synced == again {
+			t.Errorf("idempotent %v: the record is synced: %v", again, synced)
+		}
+	}
+	if left := reopen(t, j).left(); len(left) != 2 {
+		t.Errorf("the next agent finds %v, want both jobs", left)
+	}
+	closed := &task{job: wire.Job{JobRef: ref(3), Idempotent: true}}
+	closed.record, closed.noted = j.start(ref(3), 1)
+	if err := closed.safe(j); err == nil {
+		t.Error("a job that is not in the journal may start")
+	}
+}

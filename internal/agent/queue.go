@@ -273,10 +273,12 @@ func (a *Agent) note(q *queue, t *task) {
 	for _, t := range append([]*task{t}, next...) {
 		if t.record == 0 && t.noted == nil {
 			t.record, t.noted = a.journal.start(t.job.JobRef, cloud.Now())
-			n = max(n, t.record)
+			if !t.job.Idempotent {
+				n = max(n, t.record)
+			}
 		}
 	}
-	if safe {
+	if safe && n > 0 {
 		a.wg.Go(func() { _ = a.journal.sync(n) }) // who needs the record sees the error
 	}
 }
@@ -365,9 +367,10 @@ func (a *Agent) forget(refs []wire.JobRef) {
 	}
 }
 
-// safe waits until the record of the task's start is safe on the disk.
+// safe waits until the record of the task's start is safe on the disk. A job that may
+// be started again need not wait: the record outlives the agent, if not the host.
 func (t *task) safe(j *journal) error {
-	if t.noted != nil {
+	if t.noted != nil || t.job.Idempotent {
 		return t.noted
 	}
 	return j.sync(t.record)

@@ -70,6 +70,12 @@ func (s ControlScript) Answers() bool {
 	return false
 }
 
+// Looks reports whether the script changes nothing, so that it may be run again
+// whenever it is not known how it ended.
+func (s ControlScript) Looks() bool {
+	return s.Answers() || s == ScriptCheck || s == ScriptArchiveCheck
+}
+
 // Limits of control scripts.
 const (
 	MaxControlStdout = 256 << 10 // bytes of an answer

@@ -60,7 +60,7 @@ func (sr *scriptRun) job(tx *store.Tx) (cloud.Job, error) {
 	}
 	j := cloud.Job{
 		AccountID: p.AccountID, ProjectID: p.ID, Action: wire.ActionControlRun, TargetNode: runner, Queue: sr.queue,
-		TimeoutMS: (sr.timeout + bundleGrace).Milliseconds(), RunAs: strconv.FormatInt(p.UserID, 10), Retention: cloud.KeepDays,
+		TimeoutMS: (sr.timeout + bundleGrace).Milliseconds(), RunAs: strconv.FormatInt(p.UserID, 10), Retention: cloud.KeepDays, Idempotent: sr.script.Looks(),
 		SubjectKind: cloud.KindProject, SubjectID: string(p.ID),
 	}
 	if d := sr.deployment; d != nil {
