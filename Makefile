@@ -75,7 +75,7 @@ check: ## format, vet, staticcheck, known vulnerabilities, and whether generated
 gen: ## write the generated files anew (api/openapi.json, ...)
 	go generate ./...
 
-bench: ## install what is missing, measure Atoll beside its peers and limits, and print one table (15 minutes)
+bench: ## install what is missing, measure Atoll beside its peers and limits, and print one table (20 minutes)
 	test/setup.sh bench
 	go run ./bench
 

@@ -97,8 +97,14 @@ func searching(word string) client.ListOptions {
 const apps = 9
 
 // reach makes deployments of the example application, one after the other, and
-// waits until each answers at its URL.
-func (w *world) reach(ctx context.Context, f *figures) error {
+// waits until each answers at its URL. They would outlive the agent: they are removed
+// at the end, also after an error or Ctrl-C.
+func (w *world) reach(ctx context.Context, f *figures) (err error) {
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		err = errors.Join(err, w.removeApps(end))
+	}()
 	hello, err := os.ReadFile("examples/hello/1/hello")
 	if err != nil {
 		return err
@@ -123,6 +129,23 @@ func (w *world) reach(ctx context.Context, f *figures) error {
 		took = append(took, time.Since(began))
 	}
 	f.ReachableP50, f.ReachableMax = report.Round(report.Percentile(took, 0.5)/1000, 2), report.Round(report.Percentile(took, 1)/1000, 2)
+	return nil
+}
+
+// removeApps deletes the deployments that are processes.
+func (w *world) removeApps(ctx context.Context) error {
+	for d, err := range w.c.Deployments().All(ctx, client.ListOptions{Filter: []string{"name~hello-"}}) {
+		if err != nil {
+			return err
+		}
+		r, err := w.c.Deployments().Delete(ctx, d.ID)
+		if err != nil {
+			return err
+		}
+		if _, err := w.c.Operations().Wait(ctx, r.Operation.ID, nil); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
