@@ -49,7 +49,7 @@ func (w *world) watch(ctx context.Context, f *figures, d time.Duration) error {
 	var waits []time.Duration
 	var failed error
 	requests.Go(func() { waits, failed = w.requests(ctx) })
-	seen := watched{at: map[string]time.Time{}}
+	seen := watched{at: map[string]time.Time{}, jobs: f.JobsBefore}
 	err = seen.looks(ctx, w)
 	requests.Wait()
 	if err = errors.Join(err, failed); err != nil {
