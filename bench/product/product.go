@@ -61,7 +61,8 @@ func Start(ctx context.Context, database string) (*Product, error) {
 }
 
 func (p *Product) start(ctx context.Context, database string) (err error) {
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", p.Binary, "atoll/cmd/atoll")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", // as make build does
+		"-o", p.Binary, "atoll/cmd/atoll")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)

@@ -76,6 +76,8 @@ var banned = map[string]string{
 	"github.com/stretchr/testify": "use plain testing with go-cmp",
 	"io/ioutil":                   "use io and os",
 	"log":                         "use log/slog",
+	"text/template":               "use os.Expand: with templates in it the linker keeps every method of every type, a quarter of the program",
+	"html/template":               "use os.Expand and html.EscapeString: with templates in it the linker keeps every method of every type, a quarter of the program",
 }
 
 // owners lists the technology of a layer, which stays in it: folders whose packages may import

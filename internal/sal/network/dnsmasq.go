@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"text/template"
 
 	"golang.org/x/sys/unix"
 
@@ -38,33 +37,33 @@ const (
 	daemonFile = "daemon.json" // a process, ours alone
 )
 
-// confTemplate lets dnsmasq answer its leases and nobody else. The hosts are in
+// dnsmasqConf lets dnsmasq answer its leases and nobody else. The hosts are in
 // files that it reads again on SIGHUP.
-var confTemplate = template.Must(template.New("dnsmasq").Parse(`# Made by the agent; changes are lost.
-user={{.User}}
-group={{.Group}}
-pid-file={{.Dir}}/dnsmasq.pid
+const dnsmasqConf = `# Made by the agent; changes are lost.
+user=${User}
+group=${Group}
+pid-file=${Dir}/dnsmasq.pid
 interface=lan
 except-interface=lo
 bind-interfaces
 no-hosts
-addn-hosts={{.Dir}}/hosts
+addn-hosts=${Dir}/hosts
 expand-hosts
-domain={{.Domain}}
-local=/{{.Domain}}/
+domain=${Domain}
+local=/${Domain}/
 domain-needed
 bogus-priv
-{{if .Resolv}}resolv-file={{.Resolv}}{{else}}no-resolv{{end}}
-dhcp-range={{.Network}},static,{{.Mask}},{{.LeaseTime}}
-dhcp-hostsfile={{.Dir}}/leases
+${Resolv}
+dhcp-range=${Network},static,${Mask},${LeaseTime}
+dhcp-hostsfile=${Dir}/leases
 dhcp-ignore=tag:!known
 dhcp-authoritative
 dhcp-lease-max=65536
-dhcp-option=option:mtu,{{.MTU}}
+dhcp-option=option:mtu,${MTU}
 leasefile-ro
 no-ping
 quiet-dhcp
-`))
+`
 
 // account is who dnsmasq runs as.
 type account struct {
@@ -129,9 +128,13 @@ func (d *Driver) writeDnsmasq(dir string, st state) (conf string, err error) {
 		return "", err
 	}
 	cidr := netip.MustParsePrefix(st.Spec.CIDR)
-	conf = render(confTemplate, map[string]any{
-		"User": account.name, "Group": account.group, "Dir": dir, "Domain": st.Spec.Domain, "Resolv": d.resolv(),
-		"Network": cidr.Addr(), "Mask": net.IP(net.CIDRMask(cidr.Bits(), 32)), "LeaseTime": leaseTime, "MTU": d.mtu(),
+	resolv := "no-resolv"
+	if file := d.resolv(); file != "" {
+		resolv = "resolv-file=" + file
+	}
+	conf = fill(dnsmasqConf, map[string]string{
+		"User": account.name, "Group": account.group, "Dir": dir, "Domain": st.Spec.Domain, "Resolv": resolv,
+		"Network": cidr.Addr().String(), "Mask": net.IP(net.CIDRMask(cidr.Bits(), 32)).String(), "LeaseTime": leaseTime, "MTU": strconv.Itoa(d.mtu()),
 	})
 	leases, hosts := dnsmasqFiles(st)
 	for name, body := range map[string]string{confFile: conf, leasesFile: leases, hostsFile: hosts} {

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
-	"text/template"
 
 	"atoll/internal/cloud"
 )
@@ -25,21 +25,24 @@ func program(name string) (string, error) {
 	return "", cloud.Errorf(cloud.Unavailable, "%s is not installed on this node: apt-get install %s", name, packages[name])
 }
 
-// hostRules replaces our tables in the host's namespace. It has a set for each
-// question, so that a packet costs the same with one network or a thousand.
-var hostRules = template.Must(template.New("host").Funcs(funcs).Parse(`
-add table inet {{.Table}}
-delete table inet {{.Table}}
-add table bridge {{.Table}}
-delete table bridge {{.Table}}
-{{- if .Networks}}
-table inet {{.Table}} {
-	set bridges { type ifname; {{elements .Bridges}} }
-	set within { type ifname . ifname; {{elements .Within}} }
-	set uplinks { type ifname; {{elements .Uplinks}} }
-	set gateways { type ipv4_addr; {{elements .Gateways}} }
-	set sources { type ifname . ipv4_addr; {{elements .Sources}} }
-	map forwards { type inet_proto . inet_service : ipv4_addr; {{elements .Forwards}} }
+// hostClear removes our tables from the host's namespace, hostTables makes them anew.
+// They have a set for each question, so that a packet costs the same with one network
+// or a thousand.
+const (
+	hostClear = `
+add table inet ${Table}
+delete table inet ${Table}
+add table bridge ${Table}
+delete table bridge ${Table}
+`
+	hostTables = `
+table inet ${Table} {
+	set bridges { type ifname; ${Bridges} }
+	set within { type ifname . ifname; ${Within} }
+	set uplinks { type ifname; ${Uplinks} }
+	set gateways { type ipv4_addr; ${Gateways} }
+	set sources { type ifname . ipv4_addr; ${Sources} }
+	map forwards { type inet_proto . inet_service : ipv4_addr; ${Forwards} }
 
 	# With br_netfilter the hooks see frames inside a bridge too: not our business here.
 	chain raw {
@@ -82,10 +85,10 @@ table inet {{.Table}} {
 		ip daddr 169.254.0.0/16 drop
 	}
 }
-table bridge {{.Table}} {
-	set taps { type ifname; {{elements .Taps}} }
-	set cards { type ifname . ether_addr; {{elements .Cards}} }
-	set leases { type ifname . ether_addr . ipv4_addr; {{elements .Leases}} }
+table bridge ${Table} {
+	set taps { type ifname; ${Taps} }
+	set cards { type ifname . ether_addr; ${Cards} }
+	set leases { type ifname . ether_addr . ipv4_addr; ${Leases} }
 	chain prerouting {
 		type filter hook prerouting priority filter; policy accept;
 		iifname @taps jump from_guest
@@ -100,18 +103,18 @@ table bridge {{.Table}} {
 		drop
 	}
 }
-{{- end}}
-`))
+`
+)
 
-// gatewayTemplate replaces the table in a gateway's namespace.
-var gatewayTemplate = template.Must(template.New("gateway").Funcs(funcs).Parse(`
+// gatewayTable replaces the table in a gateway's namespace.
+const gatewayTable = `
 add table inet atoll
 delete table inet atoll
 table inet atoll {
-	map forwards { type inet_proto . inet_service : ipv4_addr . inet_service; {{elements .Forwards}} }
+	map forwards { type inet_proto . inet_service : ipv4_addr . inet_service; ${Forwards} }
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;
-		iifname "wan" ip daddr {{.Gateway}} dnat ip to meta l4proto . th dport map @forwards
+		iifname "wan" ip daddr ${Gateway} dnat ip to meta l4proto . th dport map @forwards
 	}
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
@@ -130,22 +133,22 @@ table inet atoll {
 		tcp flags syn / syn,rst tcp option maxseg size set rt mtu
 		ct state established,related accept
 		ct state invalid drop
-		iifname "lan" oifname "wan" ip saddr {{.CIDR}} accept
+		iifname "lan" oifname "wan" ip saddr ${CIDR} accept
 		iifname "wan" oifname "lan" ct status dnat accept
 	}
 }
-`))
+`
 
-var funcs = template.FuncMap{"elements": func(list []string) string {
+// elements is the contents of a set or map of nft.
+func elements(list []string) string {
 	if len(list) == 0 {
 		return ""
 	}
 	return "elements = { " + strings.Join(list, ", ") + " }"
-}}
+}
 
-// hostData is what hostRules is filled with.
+// hostData is what the host's rules are made of.
 type hostData struct {
-	Table                                       string
 	Networks                                    bool
 	Bridges, Within, Uplinks, Gateways, Sources []string
 	Forwards, Taps, Cards, Leases               []string
@@ -153,7 +156,7 @@ type hostData struct {
 
 // hostData collects all networks; the caller holds the host lock.
 func (d *Driver) hostData() hostData {
-	data := hostData{Table: d.table}
+	var data hostData
 	for _, st := range d.sorted() {
 		if st.Deleting {
 			continue
@@ -189,27 +192,41 @@ func (d *Driver) applyHost(ctx context.Context) error {
 		return err
 	}
 	defer d.host.release()
-	return runNft(ctx, render(hostRules, d.hostData()))
+	return runNft(ctx, d.hostRules())
+}
+
+func (d *Driver) hostRules() string {
+	data := d.hostData()
+	rules := hostClear
+	if data.Networks {
+		rules += hostTables
+	}
+	return fill(rules, map[string]string{
+		"Table": d.table, "Bridges": elements(data.Bridges), "Within": elements(data.Within), "Uplinks": elements(data.Uplinks),
+		"Gateways": elements(data.Gateways), "Sources": elements(data.Sources), "Forwards": elements(data.Forwards),
+		"Taps": elements(data.Taps), "Cards": elements(data.Cards), "Leases": elements(data.Leases),
+	})
 }
 
 func gatewayRules(st state) string {
-	data := struct {
-		Gateway, CIDR string
-		Forwards      []string
-	}{Gateway: st.Gateway.String(), CIDR: st.Spec.CIDR}
+	var forwards []string
 	for _, f := range st.Spec.Forwards {
-		data.Forwards = append(data.Forwards, fmt.Sprintf("%s . %d : %s . %d", f.Protocol, f.PublicPort, f.Address, f.Port))
+		forwards = append(forwards, fmt.Sprintf("%s . %d : %s . %d", f.Protocol, f.PublicPort, f.Address, f.Port))
 	}
-	return render(gatewayTemplate, data)
+	return fill(gatewayTable, map[string]string{"Gateway": st.Gateway.String(), "CIDR": st.Spec.CIDR, "Forwards": elements(forwards)})
 }
 
-// render fills a template of ours; it fails only where the template is wrong.
-func render(t *template.Template, data any) string {
-	var b strings.Builder
-	if err := t.Execute(&b, data); err != nil {
-		panic(err)
-	}
-	return b.String()
+// fill puts the values into a text of ours, each for ${its name}. A name without a
+// value is a defect. (The packages of templates would make the program a quarter
+// larger: with them the linker keeps every method of every type.)
+func fill(text string, values map[string]string) string {
+	return os.Expand(text, func(name string) string {
+		v, ok := values[name]
+		if !ok {
+			panic("no value for " + name)
+		}
+		return v
+	})
 }
 
 // runNft applies a script in one transaction, in the calling thread's namespace.
