@@ -55,9 +55,10 @@ func (c *Control) takeLease(ctx context.Context, name string, ttl time.Duration)
 func (c *Control) Loops() []reconcile.State { return c.loops.States() }
 
 // With several controllers: how often one looks at what the others did without a
-// notice, and how long it lets notices gather.
+// notice, and after a look that failed, and how long it lets notices gather.
 const (
 	othersLook = 10 * time.Second
+	othersWait = time.Second
 	othersGap  = 20 * time.Millisecond
 )
 
@@ -88,6 +89,9 @@ func (c *Control) heedOthers(ctx context.Context) error {
 		}
 		if err := errors.Join(c.jobs.Reload(ctx), c.ops.Look(ctx)); err != nil && ctx.Err() == nil {
 			c.Log.Error("look at what other controllers did", "err", err)
+			tick.Reset(othersWait)
+		} else {
+			tick.Reset(othersLook)
 		}
 		c.feed.numbered()
 		select {

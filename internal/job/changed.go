@@ -15,7 +15,7 @@ func bare(j *cloud.Job) bool { return j.Key == "" && j.OperationID == "" && j.Su
 // many when nobody reads them.
 func (q *Queue) changed(tx *store.Tx, jobs iter.Seq2[cloud.JobID, bool]) {
 	if q.hooks.Changed != nil {
-		tx.OnEnd(func(bool) { q.hooks.Changed(jobs) })
+		tx.OnEnd(func(store.End) { q.hooks.Changed(jobs) })
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 // loan is new jobs that are inserted as leased already, as their agent is here
 // and has places for them: the next answer carries them, without another write.
+// Queue.loans has it until its transaction has ended.
 type loan struct {
 	s    *session
 	jobs []*cloud.Job
@@ -34,14 +35,17 @@ func (q *Queue) lend(tx *store.Tx, jobs []*cloud.Job) error {
 		}
 		if loans[s] == nil {
 			loans[s] = &loan{s: s}
+			q.loans[loans[s]] = true
 		}
 		loans[s].jobs = append(loans[s].jobs, j)
 		s.take(j.Queue)
 		s.reserved[j.Queue]++
 	}
 	q.mu.Unlock()
+	for _, l := range loans { // all of them before the first can fail
+		tx.OnEnd(func(end store.End) { q.lent(l, end) })
+	}
 	for _, l := range loans {
-		tx.OnEnd(func(committed bool) { q.lent(l, committed) })
 		err := q.stillOurs(tx, l.s)
 		if errors.Is(err, errMoved) {
 			continue
@@ -80,12 +84,18 @@ func (q *Queue) readyFor(j *cloud.Job, now cloud.Time) *session {
 
 // lent hands the jobs of an ended transaction to their agent, or gives the places
 // back. If the agent was started anew meanwhile, its new session gets them; if it
-// is gone, the next session finds them.
-func (q *Queue) lent(l *loan, committed bool) {
+// is gone, the next session finds them. If it is not known whether they are in the
+// store, the agent's next exchange, which comes at once then, is compared with it.
+func (q *Queue) lent(l *loan, end store.End) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	committed = committed && len(l.wire) > 0
+	delete(q.loans, l)
+	committed := end == store.Committed && len(l.wire) > 0
 	s := q.sessions[l.s.peer.Node]
+	if s != nil && end == store.Unknown {
+		s.unsure = true
+		q.wake(s)
+	}
 	for _, j := range l.jobs {
 		if l.s.reserved[j.Queue]--; l.s.reserved[j.Queue] == 0 {
 			delete(l.s.reserved, j.Queue)
@@ -118,4 +128,15 @@ func (s *session) note(j *cloud.Job, token int64) {
 // onItsWay reports whether the job goes into a later answer.
 func (s *session) onItsWay(ref wire.JobRef) bool {
 	return slices.ContainsFunc(s.again, func(j wire.Job) bool { return j.JobRef == ref })
+}
+
+// onLoan reports whether the job is leased by a transaction of whose end we have not
+// heard yet, though others may see what it committed. The caller holds mu.
+func (q *Queue) onLoan(ref wire.JobRef) bool {
+	for l := range q.loans {
+		if slices.ContainsFunc(l.jobs, func(j *cloud.Job) bool { return j.ID == ref.ID && ref.Token == 1 }) {
+			return true
+		}
+	}
+	return false
 }

@@ -35,6 +35,7 @@ type handover struct {
 	freed  uint64       // Queue.keysFreed then
 	handed []wire.Job   // those that became the node's
 	left   map[cloud.JobID]*cloud.Job
+	unsure bool // the session is, if the transaction fails
 }
 
 // pick takes from the lanes what the agent has places for.
@@ -65,7 +66,8 @@ func (q *Queue) pick(s *session) *handover {
 	return h
 }
 
-// unpick puts picked jobs back after a transaction that failed.
+// unpick puts picked jobs back after a transaction that failed, or seemed to: when
+// the answer to its commit was lost, they are the node's.
 func (q *Queue) unpick(s *session, h *handover) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -81,6 +83,7 @@ func (q *Queue) unpick(s *session, h *handover) {
 			}
 		}
 	}
+	s.unsure = s.unsure || h.unsure || len(h.jobs) > 0
 	s.retry = true // a wake now would meet the same trouble
 }
 
@@ -285,7 +288,7 @@ func (q *Queue) reply(s *session) (Waiter, *wire.Answer) {
 
 // hasNews reports whether there is something that an agent is told at once.
 func (s *session) hasNews() bool {
-	return len(s.again) > 0 || len(s.cancels) > 0 || len(s.streams) > 0 || s.resend || len(s.forget) > maxForget
+	return len(s.again) > 0 || len(s.cancels) > 0 || len(s.streams) > 0 || s.resend || s.unsure || len(s.forget) > maxForget
 }
 
 // maxForget is how many results an agent keeps at most for want of an answer.

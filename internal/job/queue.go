@@ -59,6 +59,7 @@ type Queue struct {
 	keys      map[string]map[*lane]bool // the lanes in which jobs wait for the key
 	keysFreed uint64                    // how often a key became free
 	sessions  map[cloud.NodeID]*session
+	loans     map[*loan]bool
 	seen      map[cloud.NodeID]cloud.Time // heard since the last flush
 	asked     map[wire.JobRef]bool        // cancels of others that the sessions were told
 	waiters   Waiters[cloud.JobID]
@@ -75,6 +76,7 @@ func NewQueue(db *store.DB, me cloud.ControllerID, log *slog.Logger, hooks Hooks
 		lanes:    map[string]*lane{},
 		keys:     map[string]map[*lane]bool{},
 		sessions: map[cloud.NodeID]*session{},
+		loans:    map[*loan]bool{},
 		seen:     map[cloud.NodeID]cloud.Time{},
 	}
 }

@@ -63,6 +63,9 @@ type session struct {
 	resend  bool // the agent is asked for its facts and inventory
 	retry   bool // a hand-over failed for want of the store; the next tick tries again
 	told    bool // the agent has the keys that sign scripts
+	// unsure says that a transaction may have leased jobs to the node that nobody
+	// hands over: the agent is answered at once, and its next exchange compared.
+	unsure bool
 }
 
 func (s *session) serves(role cloud.Role, location cloud.LocationID) bool {
@@ -98,8 +101,8 @@ func (s *session) count(queue string, n int) {
 	s.free[queue] = s.freeIn(queue) + n
 }
 
-// resyncEvery is how often the store's held jobs are compared with the agent's,
-// for hand-overs that were cut in a way that neither side saw.
+// resyncEvery is how often the store's held jobs are compared with the agent's when
+// nothing is known to have gone wrong.
 const resyncEvery = time.Minute
 
 // report is one exchange on its way into the store.
@@ -163,6 +166,7 @@ func (q *Queue) Exchange(ctx context.Context, p Peer, x *wire.Exchange, w Waiter
 		return q.lease(tx, p.Node, h)
 	})
 	if err != nil {
+		h.unsure = r.sync
 		q.unpick(s, h)
 		if errors.Is(err, errMoved) { // it was at another controller and is back
 			q.leave(s)
@@ -222,7 +226,10 @@ func (q *Queue) begin(s *session, p Peer, x *wire.Exchange) (*report, Waiter, er
 		return r, nil, nil
 	}
 	s.newest = x.Number
-	r.sync = r.fresh || time.Since(s.synced) > resyncEvery
+	r.sync = r.fresh || s.unsure || time.Since(s.synced) > resyncEvery
+	if r.sync {
+		s.unsure = false // until this exchange fails, or another transaction does
+	}
 	if !slices.Equal(s.peer.Roles, p.Roles) || s.peer.Location != p.Location {
 		s.peer = p
 		q.subscribeAll(s, nil)
@@ -312,7 +319,7 @@ func (q *Queue) finish(r *report, h *handover, again []wire.Job, w Waiter) {
 	s.again, s.doubt = s.again[r.ofSession:], false
 	if r.sync {
 		s.synced = time.Now()
-		again = slices.DeleteFunc(again, func(j wire.Job) bool { return s.onItsWay(j.JobRef) })
+		again = slices.DeleteFunc(again, func(j wire.Job) bool { return s.onItsWay(j.JobRef) || q.onLoan(j.JobRef) })
 		clear(s.bare)
 	}
 	q.settle(s, h)

@@ -119,7 +119,7 @@ func (e *Engine) Start(tx *store.Tx, o *cloud.Operation) error {
 }
 
 func (e *Engine) changed(tx *store.Tx, id cloud.OperationID) {
-	tx.OnEnd(func(bool) { e.Changed(id) })
+	tx.OnEnd(func(store.End) { e.Changed(id) })
 }
 
 // Cancel asks a live operation to stop and undo itself.

@@ -74,7 +74,11 @@ func (c *committer) run() {
 		c.commit(&batch)
 		for _, k := range batch {
 			if k.tx != nil {
-				k.tx.ended(k.err == nil && k.over == nil)
+				end := Undone
+				if k.err == nil && k.over == nil {
+					end = Committed
+				}
+				k.tx.ended(end)
 			}
 			close(k.end)
 		}

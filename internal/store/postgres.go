@@ -179,12 +179,12 @@ func (db *DB) updatePG(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	tx := &Tx{ctx: ctx, d: db.d, pg: t}
 	t.later(clockPG, nil).QueryRow(func(row pgx.Row) error { return row.Scan((*int64)(&tx.now)) })
-	committed, ended := false, false
+	end, ended := Undone, false
 	defer func() {
 		if !ended { // fn failed
 			t.rollback(ctx)
 		}
-		tx.ended(committed)
+		tx.ended(end)
 	}()
 	if err := fn(tx); err != nil {
 		return err
@@ -194,7 +194,12 @@ func (db *DB) updatePG(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	ended = true
 	err = t.commit(ctx)
-	committed = err == nil
+	switch {
+	case err == nil:
+		end = Committed
+	case !answered(err) && !errors.Is(err, errUndone):
+		end = Unknown
+	}
 	return db.d.translate(err)
 }
 

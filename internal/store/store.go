@@ -144,27 +144,36 @@ type Tx struct {
 	q      queryer // SQLite's
 	pg     *pgTx   // or PostgreSQL's
 	now    cloud.Time
-	after  []func(committed bool)
+	after  []func(End)
 	notify bool
 }
 
 // OnCommit has fn run after the transaction is committed. fn must return at
 // once: it signals, it does no work.
 func (tx *Tx) OnCommit(fn func()) {
-	tx.OnEnd(func(committed bool) {
-		if committed {
+	tx.OnEnd(func(end End) {
+		if end == Committed {
 			fn()
 		}
 	})
 }
 
-// OnEnd has fn run once the transaction is committed or undone, with the same
-// rule. When it is not known whether a commit arrived, it counts as undone.
-func (tx *Tx) OnEnd(fn func(committed bool)) { tx.after = append(tx.after, fn) }
+// End is how a transaction ended.
+type End int
 
-func (tx *Tx) ended(committed bool) {
+// The ends of a transaction.
+const (
+	Undone    End = iota
+	Committed     // and this controller knows it
+	Unknown       // PostgreSQL was asked to commit, and its answer was lost
+)
+
+// OnEnd has fn run once the transaction has ended, with the same rule.
+func (tx *Tx) OnEnd(fn func(End)) { tx.after = append(tx.after, fn) }
+
+func (tx *Tx) ended(end End) {
 	for _, fn := range tx.after {
-		fn(committed)
+		fn(end)
 	}
 }
 

@@ -321,10 +321,10 @@ func (r *run) repeat(p Point) {
 	r.wait(reached, p)
 }
 
-// patience is how long an operation may take to come anywhere: longer than the
-// minute after which an agent and its controller compare what each holds, which
-// finds what got lost between them.
-const patience = 2 * time.Minute
+// patience is how long an operation may take to come anywhere: not longer than the
+// minute after which an agent and its controller compare what each holds, as nothing
+// may get lost between them.
+const patience = time.Minute
 
 func (r *run) wait(reached <-chan struct{}, p Point) {
 	r.t.Helper()
