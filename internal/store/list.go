@@ -143,6 +143,9 @@ func (t *table[T]) conditions(d *dialect, q Query) ([]string, []any, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if t.wide != "" && w == t.wide+" = ?" && q.Visible.oneAccount() {
+			w = t.wide + " || '' = ?" // has the account's index used
+		}
 		where, args = append(where, w), append(args, a)
 		if partial := cmp.Or(t.few[f], t.inOrder[f]); partial != "" {
 			where = append(where, partial)
@@ -154,6 +157,11 @@ func (t *table[T]) conditions(d *dialect, q Query) ([]string, []any, error) {
 // fewOf reports whether a filter leaves few of very many rows.
 func (t *table[T]) fewOf(q Query) bool {
 	return slices.ContainsFunc(q.Filter, func(f string) bool { return t.few[f] != "" })
+}
+
+// oneAccount reports whether the caller sees what is one account's, and nothing else.
+func (v Visibility) oneAccount() bool {
+	return !v.All && !v.Shared && len(v.Accounts) == 1 && len(v.Cloudspaces)+len(v.Machines)+len(v.Projects) == 0
 }
 
 func (t *table[T]) visible(v Visibility) (string, []any) {

@@ -33,6 +33,10 @@ func TestPagesAreReadFromAnIndex(t *testing.T) {
 		{filter: "image=i", sorts: "name -name state created_at -created_at"},
 		{filter: "name~web", sorts: "name -name state created_at -created_at"},
 		{sees: one, sorts: "name -name state created_at -created_at"},
+		// Of one account there are fewer than of an image or a state.
+		{filter: "image=i", sees: one, sorts: "name -name state created_at -created_at", index: "machines_by_account"},
+		{filter: "state=running", sees: one, sorts: "name -name state created_at -created_at", index: "machines_by_account"},
+		{filter: "state!=running", sees: one, sorts: "name -name state created_at -created_at", index: "machines_by_account"},
 	} {
 		for sort := range strings.FieldsSeq(tt.sorts) {
 			q := Query{Limit: 100, Sort: sort, Visible: Everything}

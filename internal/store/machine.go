@@ -19,6 +19,7 @@ var machines = table[cloud.Machine]{
 	meta:       func(v *cloud.Machine) *cloud.Meta { return &v.Meta },
 	sorts:      map[string]string{"name": "name", "state": "state"},
 	filters:    map[string]string{"name": "name", "state": "state", "account": "account_id", "cloudspace": "cloudspace_id", "node": "node_id", "image": "image_id"},
+	wide:       "image_id",
 	account:    "account_id",
 	cloudspace: "cloudspace_id",
 	machine:    "id",

@@ -32,6 +32,9 @@ type table[T any] struct {
 	// inOrder are the filters whose rows a partial index has in the order of id,
 	// with its condition.
 	inOrder map[string]string
+	// wide is the filtered column, "" for none, of which one value may be in the rows
+	// of all accounts: in the rows of one account it is looked for row by row.
+	wide string
 	// account, cloudspace, machine and project are the columns of the visibility
 	// predicate; "" where the kind has none.
 	account, cloudspace, machine, project string
