@@ -14,11 +14,11 @@ type Deployment struct {
 	Action               string            `json:"action,omitempty" enum:"create,update,archive,restore,cleanup,delete" doc:"What is under way."`
 	OperationID          string            `json:"operation_id,omitempty" doc:"The live operation that does it."`
 	WaitingID            string            `json:"waiting_id,omitempty" doc:"The operation of one further update, which begins after it."`
-	Application          []Override        `json:"application" doc:"Differences from the project's defaults."`
-	Deployment           []Override        `json:"deployment"`
-	EffectiveApplication []KeyValue        `json:"effective_application" doc:"What the control scripts were given last."`
-	EffectiveDeployment  []KeyValue        `json:"effective_deployment"`
-	Links                []Link            `json:"links"`
+	Application          []Override        `json:"application" nullable:"false" doc:"Differences from the project's defaults."`
+	Deployment           []Override        `json:"deployment" nullable:"false"`
+	EffectiveApplication []KeyValue        `json:"effective_application" nullable:"false" doc:"What the control scripts were given last."`
+	EffectiveDeployment  []KeyValue        `json:"effective_deployment" nullable:"false"`
+	Links                []Link            `json:"links" nullable:"false"`
 	Labels               map[string]string `json:"labels,omitempty"`
 	OwnerID              string            `json:"owner_id,omitempty"`
 	Owner                string            `json:"owner,omitempty"`

@@ -4,7 +4,7 @@ package api
 type JoinToken struct {
 	ID         string   `json:"id"`
 	LocationID string   `json:"location_id"`
-	Roles      []string `json:"roles"`
+	Roles      []string `json:"roles" nullable:"false"`
 	UsesLeft   int64    `json:"uses_left"`
 	ExpiresAt  Time     `json:"expires_at,omitzero"`
 	Meta

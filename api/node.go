@@ -5,7 +5,7 @@ type Node struct {
 	ID            string            `json:"id"`
 	Name          string            `json:"name" example:"node-1"`
 	LocationID    string            `json:"location_id"`
-	Roles         []string          `json:"roles" doc:"What it offers: compute, network, storage, boot, runner."`
+	Roles         []string          `json:"roles" nullable:"false" doc:"What it offers: compute, network, storage, boot, runner."`
 	State         string            `json:"state" enum:"joining,online,offline"`
 	Reason        string            `json:"reason,omitempty" doc:"Why it is not usable, where that is known."`
 	Cordoned      bool              `json:"cordoned" doc:"It keeps what it has and gets nothing new."`

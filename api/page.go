@@ -2,7 +2,7 @@ package api
 
 // Page is one page of a list.
 type Page[T any] struct {
-	Items []T    `json:"items" doc:"The page's objects, in the asked order."`
+	Items []T    `json:"items" nullable:"false" doc:"The page's objects, in the asked order."`
 	Next  string `json:"next" doc:"Cursor of the next page; empty at the end."`
 }
 

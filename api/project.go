@@ -57,10 +57,10 @@ type ProjectUpdate struct {
 
 // ProjectDefaults are what a project's control scripts say of the configuration.
 type ProjectDefaults struct {
-	Deployment      []KeyValue `json:"deployment"`
-	Application     []KeyValue `json:"application"`
-	DeploymentKeys  []string   `json:"deployment_keys" doc:"Keys that may be set."`
-	ApplicationKeys []string   `json:"application_keys"`
+	Deployment      []KeyValue `json:"deployment" nullable:"false"`
+	Application     []KeyValue `json:"application" nullable:"false"`
+	DeploymentKeys  []string   `json:"deployment_keys" nullable:"false" doc:"Keys that may be set."`
+	ApplicationKeys []string   `json:"application_keys" nullable:"false"`
 }
 
 // ProjectDefaultsAsk says for which deployment the defaults of the application are

@@ -1,9 +1,11 @@
 package api
 
-// Quota is what an account or cloudspace uses and may use of one resource.
+// Quota is what an account, cloudspace or project uses and may use of one resource,
+// or what is placed on a node of what it has.
 type Quota struct {
 	ScopeKind string `json:"scope_kind" enum:"account,cloudspace,project,node"`
 	ScopeID   string `json:"scope_id"`
+	Scope     string `json:"scope,omitempty" doc:"Name of the node; left out for others, which the path names."`
 	Resource  string `json:"resource" example:"vcpus"`
 	Amount    int64  `json:"amount" doc:"In use."`
 	Limit     int64  `json:"limit" doc:"-1 for no limit."`
@@ -11,7 +13,7 @@ type Quota struct {
 
 // QuotaList is all quotas of a scope.
 type QuotaList struct {
-	Items []Quota  `json:"items"`
+	Items []Quota  `json:"items" nullable:"false"`
 	Notes []string `json:"notes,omitempty" doc:"What to know about the change, such as a limit below what is in use."`
 }
 

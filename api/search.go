@@ -16,6 +16,6 @@ type Found struct {
 // SearchResult is what a search found: by id, then names that begin with the text,
 // then names that have it anywhere.
 type SearchResult struct {
-	Items []Found `json:"items"`
+	Items []Found `json:"items" nullable:"false"`
 	More  bool    `json:"more" doc:"There is more of some kind than limit: type more of the name, or narrow it with kind."`
 }

@@ -28,5 +28,5 @@ type TOTPCode struct {
 
 // RecoveryCodes stand in for codes of a lost app, each once.
 type RecoveryCodes struct {
-	RecoveryCodes []string `json:"recovery_codes" doc:"Ten; they are shown only now, and replace all earlier ones." example:"[\"k3tq-9ab2-x7mn-p4rs\"]"`
+	RecoveryCodes []string `json:"recovery_codes" nullable:"false" doc:"Ten; they are shown only now, and replace all earlier ones." example:"[\"k3tq-9ab2-x7mn-p4rs\"]"`
 }

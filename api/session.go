@@ -38,7 +38,7 @@ type Me struct {
 	User         User           `json:"user"`
 	Kind         string         `json:"kind" enum:"user,service-account"`
 	AccountID    string         `json:"account_id,omitempty" doc:"Of a service account, or the account that the token is limited to."`
-	Memberships  []MyMembership `json:"memberships"`
+	Memberships  []MyMembership `json:"memberships" nullable:"false"`
 	Credential   string         `json:"credential,omitempty" doc:"Id of the token or session in use."`
 	ReadOnly     bool           `json:"read_only" doc:"The token may only read."`
 	CSRF         string         `json:"csrf,omitempty" doc:"Of the session, if the caller has one."`

@@ -6,7 +6,7 @@ type Branding struct {
 	DisplayName string     `json:"display_name" doc:"Atoll if none was set." example:"Acme Cloud"`
 	Accent      string     `json:"accent,omitempty" doc:"Colour, #rrggbb." example:"#0f6fd1"`
 	LogoURL     string     `json:"logo_url,omitempty" doc:"Path of the logo; it changes with the logo." example:"/api/v1/branding/logo?v=6b86b273"`
-	Links       []PageLink `json:"links" doc:"For the foot of the pages."`
+	Links       []PageLink `json:"links" nullable:"false" doc:"For the foot of the pages."`
 	Notice      string     `json:"notice,omitempty" doc:"Plain text above the sign-in form."`
 }
 

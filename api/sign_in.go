@@ -9,5 +9,5 @@ type SignInProvider struct {
 
 // SignInProviders is what the sign-in page offers beside name and password.
 type SignInProviders struct {
-	Items []SignInProvider `json:"items"`
+	Items []SignInProvider `json:"items" nullable:"false"`
 }

@@ -8,7 +8,7 @@ type Webhook struct {
 	ProjectID    string   `json:"project_id,omitempty" doc:"Left out: of the whole account."`
 	Name         string   `json:"name" example:"chat"`
 	URL          string   `json:"url"`
-	Events       []string `json:"events" doc:"Actions of events, such as deployment.state or deployment.*; none is all."`
+	Events       []string `json:"events" nullable:"false" doc:"Actions of events, such as deployment.state or deployment.*; none is all."`
 	State        string   `json:"state" enum:"active,paused,disabled" doc:"Only an active one gets events; Atoll disables one that fails for days."`
 	Reason       string   `json:"reason,omitempty" doc:"Why Atoll disabled it."`
 	FailingSince Time     `json:"failing_since,omitzero" doc:"Since when each attempt failed."`

@@ -80,8 +80,8 @@ type WikiRender struct {
 type WikiHTML struct {
 	HTML     string        `json:"html"`
 	Title    string        `json:"title,omitempty" doc:"Text of the first heading."`
-	Headings []WikiHeading `json:"headings" doc:"For a table of contents."`
-	Problems []WikiProblem `json:"problems" doc:"What the page shows as an error: unknown macros, bad arguments, pages that are not there."`
+	Headings []WikiHeading `json:"headings" nullable:"false" doc:"For a table of contents."`
+	Problems []WikiProblem `json:"problems" nullable:"false" doc:"What the page shows as an error: unknown macros, bad arguments, pages that are not there."`
 }
 
 // WikiHeading is one heading of a page.
@@ -105,7 +105,7 @@ type Macro struct {
 	Class     string          `json:"class" enum:"server,live" doc:"server: it is part of the page's HTML; live: the portal fills it by calls of this API as the reader."`
 	Inline    bool            `json:"inline" doc:"It may stand within a line; otherwise only on a line of its own."`
 	Block     bool            `json:"block" doc:"It may stand on a line of its own."`
-	Arguments []MacroArgument `json:"arguments"`
+	Arguments []MacroArgument `json:"arguments" nullable:"false"`
 	OneOf     []string        `json:"one_of,omitempty" doc:"Exactly one of these arguments must be given."`
 	Example   string          `json:"example" example:"{{machines account=acme state=running}}"`
 }

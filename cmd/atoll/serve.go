@@ -13,6 +13,7 @@ import (
 
 	"atoll/internal/exchange"
 	"atoll/internal/rest"
+	"atoll/web"
 )
 
 const (
@@ -33,7 +34,7 @@ func (c *controller) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	people, err := rest.New(c.control, rest.Config{Log: c.log, PublicURL: c.cfg.PublicURL, TrustedProxies: c.cfg.proxies, Version: version, Ready: c.ready, SignIn: c.signIn})
+	people, err := rest.New(c.control, rest.Config{Log: c.log, PublicURL: c.cfg.PublicURL, TrustedProxies: c.cfg.proxies, Version: version, Ready: c.ready, SignIn: c.signIn, Portal: web.Handler()})
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ var imports = map[string][]string{
 
 	// What the product ships or is measured with, beside its own code.
 	"images":         {},
+	"web":            {},
 	"examples/pages": {},
 }
 

@@ -64,7 +64,21 @@ func (a *app) nodeCommand() *cobra.Command {
 	update.Flags().StringToStringVar(&labels, "label", nil, "labels, which replace those it has")
 	u.add("label", func() { up.Labels = &labels })
 	return a.noun("node", "Servers that run the agent",
-		listCommand(a, nodes, nil), showCommand(a, nodes), update, deleteCommand(a, nodes, nil), a.joinTokenCommand())
+		listCommand(a, nodes, nil), showCommand(a, nodes), a.capacityCommand(), update, deleteCommand(a, nodes, nil), a.joinTokenCommand())
+}
+
+var capacityColumns = append([]column[api.Quota]{
+	{"NODE", func(q *api.Quota) string { return q.Scope }},
+}, quotaColumns...)
+
+func (a *app) capacityCommand() *cobra.Command {
+	return a.command("capacity", "Show what is placed on each node of what it has", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+		q, err := c.Nodes().Capacity(ctx)
+		if err != nil {
+			return err
+		}
+		return printList(a, q.Items, capacityColumns, func(q *api.Quota) string { return q.Scope })
+	})
 }
 
 func (a *app) joinTokenCommand() *cobra.Command {

@@ -41,6 +41,12 @@ type Balance struct {
 	Limit    int64 // NoLimit for none
 }
 
+// NodeBalance is what is placed on a node of one resource, against its capacity.
+type NodeBalance struct {
+	Balance
+	Node string // its name
+}
+
 // Entry is one change of a balance. Entries are append-only.
 type Entry struct {
 	ID          string

@@ -83,6 +83,19 @@ func (c *Control) Quota(ctx context.Context, r *Request, s cloud.Scope) ([]cloud
 	return list, err
 }
 
+// Capacity returns what is placed on each node of what it has, by the nodes' names.
+func (c *Control) Capacity(ctx context.Context, r *Request) ([]cloud.NodeBalance, error) {
+	var list []cloud.NodeBalance
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		if err = r.mayList(cloud.KindNode); err != nil {
+			return err
+		}
+		list, err = tx.NodeBalances()
+		return err
+	})
+	return list, err
+}
+
 // SetLimits sets the limits that the map names; cloud.NoLimit takes one away.
 // Limits of accounts are for operators, those of cloudspaces for admins of the
 // account. A limit below what is in use holds, and one of the notes says so.

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -164,5 +165,41 @@ func TestUsageCountsBytesOnce(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+func TestCapacityOfNodes(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		home := &cloud.Location{Name: "ghent"}
+		w.ok(w.CreateLocation(ctx, w.root, home))
+		facts := cloud.NodeFacts{CPUs: 8, MemoryMiB: 1000, DiskMiB: 10240}
+		n := &cloud.Node{ID: cloud.NewID[cloud.NodeID](), LocationID: home.ID, Name: "n1", State: cloud.NodeOnline, CPUOvercommit: 400, Facts: facts}
+		gone := *n
+		gone.ID, gone.Name, gone.DeletedAt = cloud.NewID[cloud.NodeID](), "n2", cloud.Now()
+		a := w.account("acme")
+		w.ok(w.DB.Update(ctx, func(tx *store.Tx) error {
+			for _, v := range []*cloud.Node{n, &gone} {
+				if err := errors.Join(tx.CreateNode(v), setCapacity(tx, v)); err != nil {
+					return err
+				}
+			}
+			p := posting{account: a.ID, node: n.ID, subjectKind: cloud.KindMachine, subjectID: "m", reason: "create"}
+			return post(tx, p, amounts{cloud.ResourceMachines: 1, cloud.ResourceVCPUs: 3})
+		}))
+		got, err := w.Capacity(ctx, w.as(w.user("sue", cloud.InstallationSupport)))
+		w.ok(err)
+		balance := func(r cloud.Resource, amount, limit int64) cloud.NodeBalance {
+			return cloud.NodeBalance{Node: "n1", Balance: cloud.Balance{
+				Scope: cloud.Scope{Kind: cloud.KindNode, ID: string(n.ID)}, Resource: r, Amount: amount, Limit: limit,
+			}}
+		}
+		want := []cloud.NodeBalance{balance(cloud.ResourceDiskGiB, 0, 10), balance(cloud.ResourceMemoryMiB, 0, 900), balance(cloud.ResourceVCPUs, 3, 32)}
+		if !slices.Equal(got, want) {
+			t.Errorf("capacity %+v, want %+v", got, want)
+		}
+		_, err = w.Capacity(ctx, w.as(w.user("tess", "")))
+		w.fails("a tenant asks for the capacity of nodes", err, cloud.Denied)
 	})
 }

@@ -300,7 +300,8 @@ var accesses = map[string]access{
 	"update-size":     {may: operator, stranger: 403, body: `{"vcpus":2}`},
 	"delete-size":     {may: operator, stranger: 403},
 
-	"list-nodes": {may: operator, stranger: 403}, "get-node": {may: operator}, "delete-node": {may: operator, allowed: 409},
+	"get-capacity": {may: operator, stranger: 403},
+	"list-nodes":   {may: operator, stranger: 403}, "get-node": {may: operator}, "delete-node": {may: operator, allowed: 409},
 	"update-node":      {may: operator, body: `{"cordoned":true}`},
 	"list-join-tokens": {may: operator, stranger: 403}, "delete-join-token": {may: operator}, "get-join-token": {may: operator},
 	"create-join-token": {may: operator, stranger: 403, body: `{"location":"home"}`},

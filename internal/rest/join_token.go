@@ -11,7 +11,7 @@ import (
 
 func joinTokenView(t *cloud.JoinToken) api.JoinToken {
 	return api.JoinToken{
-		ID: string(t.ID), LocationID: string(t.LocationID), Roles: texts[string](t.Roles), UsesLeft: t.UsesLeft,
+		ID: string(t.ID), LocationID: string(t.LocationID), Roles: listed(texts[string](t.Roles)), UsesLeft: t.UsesLeft,
 		ExpiresAt: t.ExpiresAt.Time(), Meta: metaView(t.Meta),
 	}
 }

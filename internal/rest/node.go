@@ -11,7 +11,7 @@ import (
 func nodeView(n *cloud.Node) api.Node {
 	f := n.Facts
 	return api.Node{
-		ID: string(n.ID), Name: n.Name, LocationID: string(n.LocationID), Roles: texts[string](n.Roles), State: string(n.State), Reason: n.Reason,
+		ID: string(n.ID), Name: n.Name, LocationID: string(n.LocationID), Roles: listed(texts[string](n.Roles)), State: string(n.State), Reason: n.Reason,
 		Cordoned: n.Cordoned, Simulated: n.Simulated, Labels: n.Labels, CPUOvercommit: n.CPUOvercommit, LastSeenAt: n.LastSeenAt.Time(),
 		AgentVersion: n.AgentVersion, BootID: n.BootID, Meta: metaView(n.Meta),
 		Facts: api.NodeFacts{

@@ -156,6 +156,6 @@ func (s *Server) projectDefaults(ctx context.Context, r *control.Request, in *pr
 	}
 	return &body[api.ProjectDefaults]{Body: api.ProjectDefaults{
 		Deployment: valuesView(d.Deployment), Application: valuesView(d.Application),
-		DeploymentKeys: d.DeploymentKeys, ApplicationKeys: d.ApplicationKeys,
+		DeploymentKeys: listed(d.DeploymentKeys), ApplicationKeys: listed(d.ApplicationKeys),
 	}}, nil
 }

@@ -18,6 +18,12 @@ func quotaView(b *cloud.Balance) api.Quota {
 	}
 }
 
+func capacityView(b *cloud.NodeBalance) api.Quota {
+	v := quotaView(&b.Balance)
+	v.Scope = b.Node
+	return v
+}
+
 func entryView(e *cloud.Entry) api.LedgerEntry {
 	return api.LedgerEntry{
 		ID: e.ID, At: e.At.Time(), Resource: string(e.Resource), Delta: e.Delta, SubjectKind: string(e.SubjectKind),
@@ -124,6 +130,7 @@ func quotaOps(path, name string) (show, set, ledger, usage huma.Operation) {
 }
 
 func (s *Server) registerQuotas() {
+	add(s, get("/capacity", "get-capacity", "Nodes", "Show what is placed on each node of what it has"), s.capacity)
 	show, set, ledger, usage := quotaOps("/accounts/{account}", "account")
 	add(s, show, func(ctx context.Context, r *control.Request, in *AccountIn) (*body[api.QuotaList], error) {
 		return s.quota(ctx, r, in)
@@ -163,6 +170,14 @@ func (s *Server) registerQuotas() {
 	add(s, usage, func(ctx context.Context, r *control.Request, in *cloudspaceUsage) (*body[api.Usage], error) {
 		return s.usage(ctx, r, in, in.Span)
 	})
+}
+
+func (s *Server) capacity(ctx context.Context, r *control.Request, _ *struct{}) (*body[api.QuotaList], error) {
+	list, err := s.control.Capacity(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.QuotaList]{Body: api.QuotaList{Items: pageOf(list, "", capacityView).Body.Items}}, nil
 }
 
 func quotaList(list []cloud.Balance, notes []string) *body[api.QuotaList] {

@@ -214,6 +214,14 @@ func texts[T, S ~string](in []S) []T {
 	return out
 }
 
+// listed is the slice, and [] instead of null for none: clients need not tell them apart.
+func listed[T any](in []T) []T {
+	if in == nil {
+		return []T{}
+	}
+	return in
+}
+
 // word turns an optional string into a word of cloud.
 func word[T ~string](s *string) *T {
 	if s == nil {

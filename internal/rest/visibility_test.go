@@ -512,9 +512,11 @@ func (e *estate) checkForeignCursor(p *principal) {
 // TestEveryListIsChecked: an operation that reads is in the tables above.
 func TestEveryListIsChecked(t *testing.T) {
 	elsewhere := []string{ // the tests of these are others
-		"/me", "/events:verify", "/events:export", "/search", "/settings", "/branding", "/branding/logo",
+		"/me", "/capacity", "/events:verify", "/events:export", "/search", "/settings", "/branding", "/branding/logo",
 		"/login/providers", "/login/oidc/{provider}", "/login/oidc/{provider}/callback",
 		"/webhooks/{webhook}/deliveries/{delivery}", "/machines/{machine}/console",
+		"/spaces", "/spaces/{space}", "/macros", "/pages", "/pages/{page}", "/pages/{page}/html",
+		"/pages/{page}/revisions", "/pages/{page}/revisions/{number}", "/pages/{page}/revisions/{number}/diff",
 		"/accounts/{account}/quota", "/accounts/{account}/ledger", "/accounts/{account}/usage",
 		"/cloudspaces/{cloudspace}/quota", "/cloudspaces/{cloudspace}/ledger", "/cloudspaces/{cloudspace}/usage",
 		"/projects/{project}/quota", "/projects/{project}/ledger", "/projects/{project}/usage",

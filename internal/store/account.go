@@ -13,6 +13,7 @@ var accounts = table[cloud.Account]{
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.Account) *cloud.Meta { return &v.Meta },
+	sorts:   map[string]string{"name": "name"},
 	filters: map[string]string{"name": "name", "state": "state"},
 	account: "id",
 }

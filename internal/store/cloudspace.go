@@ -14,6 +14,7 @@ var cloudspaces = table[cloud.Cloudspace]{
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:       func(v *cloud.Cloudspace) *cloud.Meta { return &v.Meta },
+	sorts:      map[string]string{"name": "name"},
 	filters:    map[string]string{"name": "name", "state": "state", "account": "account_id", "location": "location_id"},
 	account:    "account_id",
 	cloudspace: "id",

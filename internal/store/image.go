@@ -14,6 +14,7 @@ var images = table[cloud.Image]{
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.Image) *cloud.Meta { return &v.Meta },
+	sorts:   map[string]string{"name": "name"},
 	filters: map[string]string{"name": "name", "state": "state", "account": "account_id"},
 	account: "account_id",
 }

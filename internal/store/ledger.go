@@ -79,6 +79,20 @@ func (tx *Tx) Balances(scope cloud.Scope) ([]cloud.Balance, error) {
 	return out, nil
 }
 
+// NodeBalances returns the balances of all nodes that have a limit: their capacity.
+func (tx *Tx) NodeBalances() ([]cloud.NodeBalance, error) {
+	var out []cloud.NodeBalance
+	err := tx.query(func(scan func(...any) error) error {
+		var b cloud.NodeBalance
+		err := scan(&b.Scope.Kind, &b.Scope.ID, &b.Node, &b.Resource, &b.Amount, &b.Limit)
+		out = append(out, b)
+		return err
+	}, `SELECT b.scope_kind, b.scope_id, n.name, b.resource, b.amount, b.max_amount
+		FROM balances b JOIN nodes n ON n.id = b.scope_id
+		WHERE b.scope_kind = ? AND b.max_amount >= 0 AND n.deleted_at = 0 ORDER BY n.name, b.resource`, cloud.KindNode)
+	return out, err
+}
+
 // AllBalances returns every balance, of all scopes.
 func (tx *Tx) AllBalances() ([]cloud.Balance, error) { return tx.balances("") }
 

@@ -13,6 +13,7 @@ var sizes = table[cloud.Size]{
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.Size) *cloud.Meta { return &v.Meta },
+	sorts:   map[string]string{"name": "name"},
 	filters: map[string]string{"name": "name"},
 }
 

@@ -13,6 +13,7 @@ var sshKeys = table[cloud.SSHKey]{
 		}, metaPtrs(&v.Meta)...)
 	},
 	meta:    func(v *cloud.SSHKey) *cloud.Meta { return &v.Meta },
+	sorts:   map[string]string{"name": "name"},
 	filters: map[string]string{"name": "name", "account": "account_id"},
 	account: "account_id",
 }

@@ -261,9 +261,6 @@ func (v *service) end(ctx context.Context) error {
 	if v.owner.ctx.Err() != nil {
 		return goesOn
 	}
-	st := v.now()
-	v.ending.Store(&st)
-	defer v.ending.Store(nil)
 	pids, err := processesIn(g.tracker())
 	if err == nil {
 		signalProcesses(g.tracker(), pids, unix.SIGTERM)

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"atoll/internal/cloud"
@@ -48,10 +47,6 @@ type service struct {
 	group   *group
 	exited  chan struct{} // of the running process: closed when it has ended and nothing of it is left
 	restart *time.Timer   // the next start; nil if none is due
-
-	// ending is the status while it is being ended, which takes up to ServiceGrace:
-	// who asks for it does not wait for that.
-	ending atomic.Pointer[sal.ServiceStatus]
 }
 
 // record is what the disk knows of a service.
@@ -267,16 +262,8 @@ func (s *Services) List() []sal.ServiceStatus {
 }
 
 func (v *service) status() sal.ServiceStatus {
-	if st := v.ending.Load(); st != nil {
-		return *st
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.now()
-}
-
-// now is the status; the caller holds mu.
-func (v *service) now() sal.ServiceStatus {
 	r := &v.rec
 	return sal.ServiceStatus{
 		ServiceSpec: r.Spec, Wanted: r.Wanted, Running: v.group != nil, StartedAt: r.StartedAt, Failures: r.Failures, Ended: r.Ended,

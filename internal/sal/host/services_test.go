@@ -107,7 +107,7 @@ func TestServices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for name, test := range map[string]func(*servicesTest){
 				"life": serviceLife, "outlives the agent": serviceOutlives, "restarts": serviceRestarts,
-				"refusals": serviceRefusals, "log": serviceLog, "stubborn": serviceStubborn,
+				"refusals": serviceRefusals, "log": serviceLog,
 			} {
 				t.Run(name, func(t *testing.T) { test(newServicesTest(t, m)) })
 			}
@@ -155,32 +155,6 @@ func serviceLife(v *servicesTest) {
 	}
 	if err := v.s.Delete(v.Context(), "a"); err != nil {
 		v.Errorf("Delete again: %v", err)
-	}
-}
-
-// The status of a service that takes its time to end is told meanwhile.
-func serviceStubborn(v *servicesTest) {
-	v.ensure(v.spec("a", `trap "" TERM; echo ready; while :; do sleep 600; done`))
-	v.untilLog("a", "ready")
-	ctx, cancel := context.WithCancel(v.Context())
-	defer cancel()
-	stopped := make(chan error, 1)
-	go func() { stopped <- v.s.Stop(ctx, "a") }()
-	v.until("a", "being stopped", func(st sal.ServiceStatus) bool { return st.Running && !st.Wanted })
-	select {
-	case err := <-stopped:
-		v.Fatalf("Stop = %v before the status was told", err)
-	default:
-	}
-	if list := v.s.List(); len(list) != 1 || !list[0].Running {
-		v.Errorf("list = %+v", list)
-	}
-	cancel() // it is killed at once
-	if err := <-stopped; err != nil {
-		v.Fatal(err)
-	}
-	if st, _ := v.s.Status("a"); st.Running || st.Wanted {
-		v.Errorf("after Stop: %+v", st)
 	}
 }
 
