@@ -1,0 +1,123 @@
+// What all tests of the portal share: a page that fails on errors of scripts, calls
+// of the real API to prepare what a test needs, and the check for accessibility.
+import AxeBuilder from '@axe-core/playwright'
+import { type APIRequestContext, test as base, expect, type Page } from '@playwright/test'
+import { type Controller, password, startController } from './controller'
+
+export { expect, password }
+
+let n = 0
+
+/** unique is a name that no other test has. */
+export const unique = (prefix: string) => `${prefix}-${process.pid.toString(36)}${(n++).toString(36)}`
+
+/** Api calls the REST API as the administrator, waits for what it starts, and fails on refusals. */
+export class Api {
+  constructor(
+    private request: APIRequestContext,
+    private token = process.env.PORTAL_TOKEN,
+  ) {}
+
+  async call<T = Record<string, unknown>>(method: string, path: string, data?: unknown, wait = 60): Promise<T> {
+    const answer = await this.request.fetch(`/api/v1${path}`, {
+      method,
+      data,
+      headers: { Authorization: `Bearer ${this.token}`, Prefer: `wait=${wait}` },
+    })
+    if (!answer.ok()) throw new Error(`${method} ${path}: ${answer.status()} ${await answer.text()}`)
+    const text = await answer.text()
+    return text ? JSON.parse(text) : ({} as T)
+  }
+
+  /** upload sends a file as it is. */
+  async upload<T>(path: string, data: Buffer): Promise<T> {
+    const answer = await this.request.post(`/api/v1${path}`, {
+      data,
+      headers: { Authorization: `Bearer ${process.env.PORTAL_TOKEN}`, 'Content-Type': 'application/octet-stream' },
+    })
+    if (!answer.ok()) throw new Error(`POST ${path}: ${answer.status()} ${await answer.text()}`)
+    return answer.json()
+  }
+
+  /** account is a new account with a cloudspace. */
+  async account() {
+    const account = await this.call<{ id: string; name: string }>('POST', '/accounts', { name: unique('acme') })
+    const cloudspace = await this.call<{ id: string; name: string }>('POST', '/cloudspaces', {
+      account: account.id,
+      name: 'prod',
+    })
+    return { account, cloudspace }
+  }
+
+  /** user is a new user with the test password and a role on an account. */
+  async user(role?: { account: string; role: string }, installation?: string) {
+    const user = await this.call<{ id: string; name: string }>('POST', '/users', {
+      name: unique('user'),
+      password,
+      role: installation,
+    })
+    if (role) await this.call('POST', '/memberships', { user: user.id, ...role })
+    return user
+  }
+}
+
+export const test = base.extend<{ api: Api; signIn: (name: string) => Promise<void> }>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads which fixtures are wanted from it
+  baseURL: async ({}, use) => use(process.env.PORTAL_URL),
+  api: async ({ playwright, baseURL }, use) => {
+    const context = await playwright.request.newContext({ baseURL, storageState: undefined })
+    await use(new Api(context))
+    await context.dispose()
+  },
+  signIn: async ({ page, context }, use) => {
+    await use(async (name) => {
+      await context.clearCookies()
+      await page.goto('/login')
+      await page.getByLabel('Name').fill(name)
+      await page.getByLabel('Password').fill(password)
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await expect(page.getByRole('heading', { level: 1, name: 'Home' })).toBeVisible()
+    })
+  },
+  page: async ({ page }, use) => {
+    const errors: string[] = []
+    page.on('pageerror', (e) => errors.push(String(e)))
+    page.on('console', (m) => {
+      // The browser itself writes each answered 4xx and lost connection here; tests look at what people see.
+      const own = /^(Failed to load resource|WebSocket connection to)/
+      if (m.type() === 'error' && !own.test(m.text())) errors.push(m.text())
+    })
+    await use(page)
+    expect(errors, 'errors in the browser').toEqual([])
+  },
+})
+
+/** testWith is a test with a controller of its own, for what would disturb other tests; sim is how many nodes it has. */
+export const testWith = (sim: number, prepare = async (_: Api) => {}) =>
+  test.extend<object, { own: Controller }>({
+    own: [
+      async ({ playwright }, use, worker) => {
+        const own = await startController(`test-results/own-${worker.workerIndex}.json`, sim)
+        const request = await playwright.request.newContext({ baseURL: own.url })
+        await prepare(new Api(request, own.token))
+        await request.dispose()
+        await use(own)
+        await own.stop()
+      },
+      { scope: 'worker', timeout: 300_000 },
+    ],
+    baseURL: async ({ own }, use) => use(own.url),
+    storageState: async ({ own }, use) => use(own.session),
+    api: async ({ own, playwright }, use) => {
+      const request = await playwright.request.newContext({ baseURL: own.url })
+      await use(new Api(request, own.token))
+      await request.dispose()
+    },
+  })
+
+/** accessible fails on serious and critical findings of axe. */
+export async function accessible(page: Page) {
+  const found = await new AxeBuilder({ page }).analyze()
+  const serious = found.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical')
+  expect(serious.map((v) => `${v.id}: ${v.nodes.map((x) => x.target.join(' ')).join(', ')}`)).toEqual([])
+}

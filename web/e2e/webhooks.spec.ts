@@ -1,0 +1,42 @@
+import { accessible, expect, test, unique } from './test'
+
+test('a webhook is made, its secret shown once, pinged, changed and deleted', async ({ page, api, signIn }) => {
+  const { account } = await api.account()
+  const admin = await api.user({ account: account.id, role: 'admin' })
+  await signIn(admin.name)
+  await page.goto('/webhooks')
+  await expect(page.getByRole('heading', { name: 'No webhook yet' })).toBeVisible()
+  await page.getByRole('link', { name: 'New webhook' }).first().click()
+  const name = unique('chat')
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
+  await page.getByLabel('Address').fill('https://hooks.invalid/atoll')
+  await accessible(page)
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  await expect(page.getByText('This secret signs the messages')).toBeVisible()
+  await expect(page.locator('main')).toContainText('whsec_')
+  await page.getByRole('link', { name: 'I have copied it' }).click()
+
+  // Nobody is at that address, and the page says so.
+  await page.getByRole('button', { name: 'Send a ping' }).click()
+  await expect(page.getByText('The ping did not arrive')).toBeVisible()
+  const sent = page.getByRole('grid', { name: 'Messages' })
+  await expect(sent.getByRole('row').filter({ hasText: 'ping' })).toContainText('Failed')
+  await sent.getByRole('row').filter({ hasText: 'ping' }).getByRole('button', { name: 'Details' }).click()
+  await expect(page.getByRole('heading', { name: 'What was sent' })).toBeVisible()
+  await expect(page.locator('main')).not.toContainText('whsec_')
+  await accessible(page)
+
+  await page.getByRole('button', { name: 'Pause' }).click()
+  await expect(page.getByRole('button', { name: 'Resume' })).toBeVisible()
+  await page.getByRole('button', { name: `Actions of ${name}` }).click()
+  await page.getByRole('menuitem', { name: 'Edit' }).click()
+  await page.getByLabel('Events').fill('deployment.*')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByRole('definition').filter({ hasText: 'deployment.*' })).toBeVisible()
+
+  await page.getByRole('button', { name: `Actions of ${name}` }).click()
+  await page.getByRole('menuitem', { name: 'Delete' }).click()
+  await page.getByLabel(`Type ${name} to confirm`).fill(name)
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+  await expect(page.getByRole('heading', { name: 'No webhook yet' })).toBeVisible()
+})

@@ -1,0 +1,153 @@
+import {
+  Brand,
+  Button,
+  Divider,
+  Dropdown,
+  DropdownGroup,
+  DropdownItem,
+  DropdownList,
+  MastheadBrand,
+  MastheadContent,
+  MastheadLogo,
+  MastheadMain,
+  MastheadToggle,
+  MenuToggle,
+  NotificationBadge,
+  PageToggleButton,
+  Masthead as PFMasthead,
+  Toolbar,
+  ToolbarContent,
+  ToolbarGroup,
+  ToolbarItem,
+} from '@patternfly/react-core'
+import MoonIcon from '@patternfly/react-icons/dist/esm/icons/moon-icon'
+import SearchIcon from '@patternfly/react-icons/dist/esm/icons/search-icon'
+import SunIcon from '@patternfly/react-icons/dist/esm/icons/sun-icon'
+import TasksIcon from '@patternfly/react-icons/dist/esm/icons/tasks-icon'
+import UserIcon from '@patternfly/react-icons/dist/esm/icons/user-icon'
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { Link, useNavigate } from 'react-router'
+import { api, client } from '@/api/client'
+import { queries } from '@/api/queries'
+import { paths } from '@/paths'
+import { useMe } from '@/session'
+import { t } from '@/text'
+import { ScopeSwitcher } from './ScopeSwitcher'
+import { runningTasks } from './tasks'
+import { setDark, useDark } from './theme'
+
+/** Masthead is the bar at the top: brand, scope, search, tasks, theme, and who is signed in. */
+export function Masthead({ onTasks, onSearch }: { onTasks: () => void; onSearch: () => void }) {
+  const dark = useDark()
+  const running = useQuery(runningTasks).data?.items.length ?? 0
+  const brand = useQuery(api.queryOptions('get', '/api/v1/branding')).data
+  return (
+    <PFMasthead>
+      <MastheadMain>
+        <MastheadToggle>
+          <PageToggleButton isHamburgerButton aria-label={t.nav.toggle} />
+        </MastheadToggle>
+        <MastheadBrand>
+          <MastheadLogo component={(p) => <Link {...p} to={paths.home} />}>
+            {brand?.logo_url ? (
+              <Brand src={brand.logo_url} alt={brand.display_name} heights={{ default: '36px' }} />
+            ) : (
+              <span className="atoll-brand">{brand?.display_name ?? t.product}</span>
+            )}
+          </MastheadLogo>
+        </MastheadBrand>
+      </MastheadMain>
+      <MastheadContent>
+        <Toolbar isStatic>
+          <ToolbarContent>
+            <ToolbarItem>
+              <ScopeSwitcher />
+            </ToolbarItem>
+            <ToolbarGroup align={{ default: 'alignEnd' }} variant="action-group-plain">
+              <ToolbarItem>
+                <Button
+                  variant="plain"
+                  aria-label={t.palette.open}
+                  title="Ctrl-K"
+                  icon={<SearchIcon />}
+                  onClick={onSearch}
+                />
+              </ToolbarItem>
+              <ToolbarItem>
+                <NotificationBadge
+                  variant={running > 0 ? 'unread' : 'read'}
+                  count={running}
+                  icon={<TasksIcon />}
+                  aria-label={`${t.tasks.open}, ${t.tasks.running(running)}`}
+                  onClick={onTasks}
+                />
+              </ToolbarItem>
+              <ToolbarItem>
+                <Button
+                  variant="plain"
+                  aria-label={t.theme.switch}
+                  icon={dark ? <SunIcon /> : <MoonIcon />}
+                  onClick={() => setDark(!dark)}
+                />
+              </ToolbarItem>
+              <ToolbarItem>
+                <UserMenu links={brand?.links ?? []} />
+              </ToolbarItem>
+            </ToolbarGroup>
+          </ToolbarContent>
+        </Toolbar>
+      </MastheadContent>
+    </PFMasthead>
+  )
+}
+
+function UserMenu({ links }: { links: { label: string; url: string }[] }) {
+  const me = useMe()
+  const navigate = useNavigate()
+  const [open, setOpen] = useState(false)
+  const signOut = async () => {
+    await client.POST('/api/v1/logout')
+    queries.clear()
+    navigate(paths.login)
+  }
+  return (
+    <Dropdown
+      isOpen={open}
+      onOpenChange={setOpen}
+      onSelect={() => setOpen(false)}
+      popperProps={{ position: 'right' }}
+      toggle={(ref) => (
+        <MenuToggle
+          ref={ref}
+          isExpanded={open}
+          onClick={() => setOpen(!open)}
+          icon={<UserIcon />}
+          variant="plainText"
+          className="atoll-user"
+          aria-label={`${t.session.profile}: ${me.user.name}`}
+        >
+          <span className="atoll-who">{me.user.name}</span>
+        </MenuToggle>
+      )}
+    >
+      <DropdownList>
+        <DropdownItem onClick={() => navigate(paths.profile)}>{t.session.profile}</DropdownItem>
+        <DropdownItem to="/docs" target="_blank">
+          {t.nav.docs}
+        </DropdownItem>
+        {links.length > 0 && (
+          <DropdownGroup>
+            {links.map((l) => (
+              <DropdownItem key={l.url} to={l.url} target="_blank" rel="noreferrer">
+                {l.label}
+              </DropdownItem>
+            ))}
+          </DropdownGroup>
+        )}
+        <Divider />
+        <DropdownItem onClick={signOut}>{t.session.out}</DropdownItem>
+      </DropdownList>
+    </Dropdown>
+  )
+}

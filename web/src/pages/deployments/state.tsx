@@ -1,0 +1,99 @@
+import { Button, Label, LabelGroup } from '@patternfly/react-core'
+import ExternalLinkAltIcon from '@patternfly/react-icons/dist/esm/icons/external-link-alt-icon'
+import { useState } from 'react'
+import type { Schemas } from '@/api/client'
+import { t } from '@/text'
+import { StateLabel } from '@/ui/StateLabel'
+
+type Deployment = Schemas['Deployment']
+
+/** isPending reports whether something is under way. */
+export const isPending = (d: Deployment) => d.state.endsWith('Pending')
+
+/** reasonOf is why a deployment failed, as a sentence. */
+export function reasonOf(d: Pick<Deployment, 'state' | 'reason' | 'message'>): string | undefined {
+  if (!d.reason && !d.message) return undefined
+  return d.message || t.deployments.reason[d.reason ?? ''] || d.reason
+}
+
+/** DeploymentState is a deployment's state in a word, and why it failed in a sentence below it. */
+export function DeploymentState({ d, short }: { d: Deployment; short?: boolean }) {
+  const word = isPending(d) && d.action ? t.deployments.doing[d.action] : undefined
+  const reason = d.state === 'Failure' || d.reason ? reasonOf(d) : undefined
+  return (
+    <>
+      <StateLabel state={d.state} label={word} reason={reason} />
+      {reason && !short && <div className="atoll-small atoll-clamp">{reason}</div>}
+    </>
+  )
+}
+
+/** Links are where a deployment is reached, each opening a tab of its own. */
+export function Links({ d }: { d: Deployment }) {
+  if (d.links.length === 0) return <>{t.none}</>
+  return (
+    <LabelGroup numLabels={4} aria-label={t.deployments.links}>
+      {d.links.map((l) => {
+        const name = l.name || l.url
+        // Scripts write the links: only addresses of the web are followed.
+        return /^https?:\/\//i.test(l.url) ? (
+          <Label
+            key={l.name + l.url}
+            isCompact
+            color="teal"
+            icon={<ExternalLinkAltIcon />}
+            render={({ className, content }) => (
+              <a
+                className={className}
+                href={l.url}
+                target="_blank"
+                rel="noopener noreferrer"
+                aria-label={t.deployments.opens(name)}
+              >
+                {content}
+              </a>
+            )}
+          >
+            <bdi>{name}</bdi>
+          </Label>
+        ) : (
+          <Label key={l.name + l.url} isCompact title={l.url}>
+            <bdi>{name}</bdi>
+          </Label>
+        )
+      })}
+    </LabelGroup>
+  )
+}
+
+/** Overrides are the values of a deployment's own, the first three unless all are wanted. */
+export function Overrides({ d }: { d: Deployment }) {
+  const [all, setAll] = useState(false)
+  const list = [
+    ...d.deployment.map((o) => ({ ...o, id: `d ${o.key}` })),
+    ...d.application.map((o) => ({ ...o, id: `a ${o.key}` })),
+  ]
+  if (list.length === 0) return <span className="atoll-small">{t.deployments.noOverrides}</span>
+  return (
+    <>
+      <ul className="atoll-overrides">
+        {(all ? list : list.slice(0, 3)).map((o) => (
+          <li key={o.id}>
+            {o.deleted ? (
+              <del title={t.config.state.deleted}>{o.key}</del>
+            ) : (
+              <>
+                {o.key}: <bdi>{o.secret ? '•••' : (o.value ?? '')}</bdi>
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+      {list.length > 3 && (
+        <Button variant="link" isInline className="atoll-small" onClick={() => setAll(!all)} aria-expanded={all}>
+          {all ? t.deployments.showFewer : t.deployments.showAll(list.length)}
+        </Button>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,113 @@
+import { Button, ToggleGroup, ToggleGroupItem } from '@patternfly/react-core'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { Link } from 'react-router'
+import { client, type Schemas } from '@/api/client'
+import { resourceName } from '@/pages/usage/resources'
+import { paths } from '@/paths'
+import { language, t } from '@/text'
+import { Empty } from '@/ui/Empty'
+import { ErrorView } from '@/ui/ErrorView'
+import { capacityQuery, type Measure, measures, shareOf } from './node'
+
+const x = t.nodes
+
+// sim-9 before sim-10.
+const natural = new Intl.Collator(language, { numeric: true })
+
+// All nodes, a thousand at a time.
+const allNodes = {
+  queryKey: ['get', '/api/v1/nodes', { params: { query: 'map' } }],
+  queryFn: async ({ pageParam, signal }: { pageParam: string; signal: AbortSignal }) => {
+    const query = { limit: 1000, sort: 'name', cursor: pageParam || undefined }
+    const { data } = await client.GET('/api/v1/nodes', { params: { query }, signal })
+    return data ?? { items: [], next: '' }
+  },
+  initialPageParam: '',
+  getNextPageParam: (last: { next: string }) => last.next || undefined,
+}
+
+/** NodeMap shows each node as a cell: how full it is by its colour and number, what keeps work from it by a sign. */
+export function NodeMap() {
+  const nodes = useInfiniteQuery(allNodes)
+  const capacity = useQuery(capacityQuery)
+  const [measure, setMeasure] = useState<Measure>('memory_mib')
+  const error = nodes.error ?? (capacity.error as Error | null)
+  if (error) return <ErrorView error={error} />
+  if (!nodes.data || !capacity.data) return <p>{t.loading}</p>
+  const all = nodes.data.pages.flatMap((p) => p.items).sort((a, b) => natural.compare(a.name, b.name))
+  if (all.length === 0) return <Empty title={t.list.empty}>{x.addHow}</Empty>
+  const placed = new Map(capacity.data.items.filter((q) => q.resource === measure).map((q) => [q.scope_id, q]))
+  return (
+    <>
+      <div className="atoll-map-tools">
+        <ToggleGroup aria-label={x.measure}>
+          {measures.map((m) => (
+            <ToggleGroupItem key={m} text={resourceName(m)} isSelected={m === measure} onChange={() => setMeasure(m)} />
+          ))}
+        </ToggleGroup>
+        <Legend />
+      </div>
+      <ul className="atoll-map" aria-label={x.counts(all.length)}>
+        {all.map((n) => (
+          <Cell key={n.id} node={n} q={placed.get(n.id)} />
+        ))}
+      </ul>
+      {nodes.hasNextPage && (
+        <Button variant="link" isLoading={nodes.isFetchingNextPage} onClick={() => nodes.fetchNextPage()}>
+          {x.more}
+        </Button>
+      )}
+    </>
+  )
+}
+
+const levelOf = (share: number) => Math.min(Math.floor(share / 20), 4)
+
+function Cell({ node: n, q }: { node: Schemas['Node']; q?: Schemas['Quota'] }) {
+  const trouble = n.state !== 'online' ? n.state : n.cordoned ? 'cordoned' : ''
+  const share = q && shareOf(q)
+  const about = [
+    n.name,
+    share === undefined ? x.unknown : x.placed(share),
+    t.state[n.state],
+    n.cordoned && t.state.cordoned,
+  ]
+    .filter(Boolean)
+    .join(', ')
+  return (
+    <li>
+      <Link
+        to={paths.node(n.id)}
+        title={about}
+        aria-label={about}
+        data-level={share === undefined ? undefined : levelOf(share)}
+        data-full={share !== undefined && share >= 90 ? '' : undefined}
+        data-trouble={trouble || undefined}
+      >
+        <bdi className="atoll-map-name">{n.name}</bdi>
+        <span>
+          {trouble ? `${x.signs[trouble]} ` : ''}
+          {share === undefined ? t.none : x.placed(share)}
+        </span>
+      </Link>
+    </li>
+  )
+}
+
+function Legend() {
+  return (
+    <ul className="atoll-legend" aria-label={x.legend}>
+      {x.levels.map((label, i) => (
+        <li key={label}>
+          <span className="atoll-swatch" data-level={i} /> {label}
+        </li>
+      ))}
+      {Object.entries(x.signs).map(([state, sign]) => (
+        <li key={state}>
+          <strong>{sign}</strong> {t.state[state]}
+        </li>
+      ))}
+    </ul>
+  )
+}

@@ -1,0 +1,82 @@
+import { Button, Flex, FlexItem, Switch } from '@patternfly/react-core'
+import { useLayoutEffect, useRef, useState } from 'react'
+import { at } from '@/format'
+import { t } from '@/text'
+import { ErrorView } from './ErrorView'
+
+/** LogText is one line of an output and its number; level 5 is a plain line, 7 a warning, 8 and 9 are errors, and 10 and above no text for people. */
+type LogText = { n: number; at: string; level: number; text: string; attempt?: number }
+
+type Props = {
+  lines: LogText[]
+  /** how many lines before these are not shown */
+  dropped?: number
+  /** whether more may come */
+  live: boolean
+  error?: Error
+  onRetry?: () => void
+  /** gives all of it as a file */
+  onDownload?: () => void
+  label: string
+}
+
+/** LogView shows the output of something that runs, or ran: the newest lines in sight while it is followed. */
+export function LogView({ lines, dropped, live, error, onRetry, onDownload, label }: Props) {
+  const [follow, setFollow] = useState(true)
+  const box = useRef<HTMLDivElement>(null)
+  const shown = lines.filter((l) => l.level < 10)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each new line moves the view
+  useLayoutEffect(() => {
+    if (follow && box.current) box.current.scrollTop = box.current.scrollHeight
+  }, [lines, follow])
+  // Scrolling up stops the following, scrolling to the end goes on with it.
+  const onScroll = () => {
+    const b = box.current
+    if (b) setFollow(b.scrollHeight - b.scrollTop - b.clientHeight < 24)
+  }
+  return (
+    <section aria-label={label}>
+      <Flex
+        justifyContent={{ default: 'justifyContentSpaceBetween' }}
+        alignItems={{ default: 'alignItemsCenter' }}
+        className="atoll-log-tools"
+      >
+        <FlexItem className="atoll-small" role="status">
+          {live ? t.log.live : t.log.ended(shown.length + (dropped ?? 0))}
+        </FlexItem>
+        <Flex alignItems={{ default: 'alignItemsCenter' }}>
+          {live && <Switch label={t.log.follow} isChecked={follow} onChange={(_, on) => setFollow(on)} isReversed />}
+          {onDownload && (
+            <Button variant="link" isInline onClick={onDownload}>
+              {t.log.download}
+            </Button>
+          )}
+        </Flex>
+      </Flex>
+      {error && <ErrorView error={error} retry={onRetry} />}
+      <div
+        className="atoll-log"
+        ref={box}
+        onScroll={onScroll}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+        tabIndex={0}
+        role="log"
+        aria-label={label}
+        aria-live="off"
+      >
+        {Boolean(dropped) && <div className="atoll-small">{t.log.dropped(dropped ?? 0)}</div>}
+        {shown.map((l) => (
+          <div key={l.n} className={look(l.level)} title={at(l.at)}>
+            {l.text || ' '}
+          </div>
+        ))}
+        {shown.length === 0 && !error && <div className="atoll-small">{live ? t.log.waiting : t.log.nothing}</div>}
+      </div>
+    </section>
+  )
+}
+
+function look(level: number): string | undefined {
+  if (level >= 8) return 'atoll-log-error'
+  return level === 7 ? 'atoll-log-warning' : undefined
+}
