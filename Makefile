@@ -26,10 +26,21 @@ KUBE_MODULES = cmd/atoll-kube test/kube
 # The same flags for all that is done with them, so that those libraries are compiled once.
 KUBE_GO = CGO_ENABLED=0 GOFLAGS=-trimpath
 
-.PHONY: help demo demo-stop test test-kube soak fuzz check gen bench build build-kube
+.PHONY: help demo demo-stop test test-kube test-portal bench-portal soak fuzz check gen bench build build-kube portal
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The portal's files, which the program embeds.
+PORTAL = web/dist/app/index.html.gz
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+
+$(PORTAL): web/node_modules/.package-lock.json api/openapi.json $(shell git ls-files web | grep -v -e '^web/e2e' -e '^web/bench' -e '\.go$$')
+	cd web && npm run --silent build
+
+portal: $(PORTAL) ## build the portal, which the program embeds
 
 demo: ## install what is missing, start Atoll here, boot a real machine and ssh into it, deploy an application; safe to repeat
 	test/setup.sh demo
@@ -43,13 +54,21 @@ test: ## install what is missing and run every test, with the race detector
 	go vet ./...
 	$(GOTEST) $(PKG)
 	$(if $(filter ./...,$(PKG)),test/fuzz.sh 10000x)
-	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-kube)
+	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-portal test-kube)
+
+test-portal: build ## test the portal in Chromium against a real controller: make test-portal FLAGS=e2e/machines.spec.ts
+	test/setup.sh test
+	cd web && npm run --silent test && npm run --silent e2e -- $(FLAGS)
 
 test-kube: build-kube ## test the helm control scripts against a real Kubernetes, which is built the first time, in minutes
 	test/setup.sh test
 	$(KUBE_GO) go -C test/kube run ./cmd/build
 	$(KUBE_GO) go -C cmd/atoll-kube test ./...
 	$(KUBE_GO) ATOLL_KUBE=$(CURDIR)/bin/atoll-kube go -C test/kube test -count=1 -timeout 15m $(AS_ROOT) $(FLAGS) ./...
+
+bench-portal: build ## measure the portal in Chromium: pages of 10,000 objects, and a hundred changes a second
+	test/setup.sh test
+	cd web && npm run --silent bench
 
 soak: ## break a running Atoll with new seeds: make soak SOAK=8h
 	test/setup.sh test
@@ -65,8 +84,9 @@ check: ## format, vet, staticcheck, known vulnerabilities, and whether generated
 	go tool staticcheck ./...
 	@for m in $(KUBE_MODULES) test/oidc; do echo "go vet, staticcheck: $$m"; \
 		(staticcheck=$$(go tool -n staticcheck) && cd $$m && export $(KUBE_GO) && go vet ./... && $$staticcheck ./...) || exit 1; done
+	@echo "portal: types, format, lint"; $(MAKE) --no-print-directory web/node_modules/.package-lock.json && cd web && npm run --silent check
 	test/vuln.sh
-	@sum() { find . \( -name .git -o -name node_modules -o -name atoll-data -o -path ./bin \) -prune \
+	@sum() { find . \( -name .git -o -name node_modules -o -name atoll-data -o -path ./bin -o -path ./web/dist/app \) -prune \
 		-o -type f -exec sha256sum {} + | sort -k 2; }; \
 	before=$$(sum); $(MAKE) --no-print-directory gen || exit 1; \
 	if ! diff <(echo "$$before") <(sum); then \
@@ -77,11 +97,12 @@ gen: ## write the generated files anew (api/openapi.json, ...)
 
 bench: ## install what is missing, measure Atoll beside its peers and limits, and print one table (20 minutes)
 	test/setup.sh bench
+	$(MAKE) --no-print-directory portal
 	go run ./bench
 
 # grpcnotrace leaves pages out that nobody sees, and with them html/template, for which
 # the linker would keep every method of every type: a fifth of the program.
-build: ## build bin/atoll, static
+build: portal ## build bin/atoll, static, with the portal in it
 	CGO_ENABLED=0 go build -trimpath -tags grpcnotrace -ldflags '-s -w' -o bin/ ./cmd/atoll
 
 build-kube: ## build bin/atoll-kube, static: the helm control scripts

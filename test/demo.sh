@@ -146,6 +146,15 @@ guest() {
 		root@127.0.0.1 "$@"
 }
 
+# portal says how to sign in: with a link that sets the password, until somebody has set one.
+portal() {
+	if "$atoll" user show admin -o json | grep -Eq '"has_password": *true'; then
+		echo "$ATOLL_URL (user admin, with the password that you set)"
+	else
+		"$atoll" user setup-link admin -o json | sed -n 's/.*"setup_url": *"\([^"]*\)".*/\1/p'
+	fi
+}
+
 demo() {
 	local kernel table
 	start
@@ -174,7 +183,7 @@ demo() {
 Guest:     $kernel
 Nodes:     $(($(wc -l <<<"$table") - 1)) answered (the table above)
 Deployed:  $link
-URL:       $ATOLL_URL
+Portal:    $(portal)
 Token:     $data/admin.token
 CLI:       export ATOLL_URL=$ATOLL_URL ATOLL_TOKEN=\$(cat $data/admin.token); bin/atoll machine list
 ssh:       ssh -i $key -p $ssh_port root@127.0.0.1

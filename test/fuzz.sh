@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed 's|^\./||; s|/[^/]*:func | |' | sort -u |
+grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir=node_modules . | sed 's|^\./||; s|/[^/]*:func | |' | sort -u |
 	while read -r package name; do
 		echo "== $package $name, $1"
 		if ! out=$(go test "./$package" -run '^$' -fuzz "^$name\$" -fuzztime "$1" -fuzzminimizetime 1s 2>&1 </dev/null); then

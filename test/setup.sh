@@ -8,9 +8,9 @@ set -euo pipefail
 demo=(qemu-system-x86 qemu-utils dnsmasq-base nftables iproute2 mmdebstrap extlinux syslinux-common
 	mtools dosfstools xorriso genisoimage busybox-static dropbear-bin cpio zstd openssh-client
 	e2fsprogs curl ca-certificates)
-# What the tests need beyond it: a C compiler for the race detector, a database, and for charts from git
-# and the node that runs containers, git and what runc is linked with.
-test=(gcc libc6-dev postgresql git libseccomp-dev)
+# What the tests need beyond it: a C compiler for the race detector, a database, for charts from git
+# and the node that runs containers, git and what runc is linked with, and a browser for the portal.
+test=(gcc libc6-dev postgresql git libseccomp-dev chromium fonts-dejavu-core)
 # The databases that are measured, and the servers of the job systems beside which Atoll is.
 bench=(postgresql redis-server nats-server)
 
@@ -18,7 +18,7 @@ bench=(postgresql redis-server nats-server)
 programs() {
 	echo qemu-system-x86_64 qemu-img dnsmasq nft ip mmdebstrap extlinux mtools mkfs.vfat xorriso \
 		genisoimage busybox dropbear cpio zstd ssh mkfs.ext4 curl
-	[[ $mode != test ]] || echo gcc git
+	[[ $mode != test ]] || echo gcc git chromium
 	[[ $mode != bench ]] || echo redis-server nats-server
 }
 
@@ -41,6 +41,11 @@ PATH=$PATH:/usr/sbin:/sbin
 		"Go on in a virtual machine with Debian 12 or newer."
 command -v go >/dev/null ||
 	die "Go is missing: install the version that go.mod names, from https://go.dev/dl, and put it in PATH."
+
+for p in node npm; do
+	command -v $p >/dev/null ||
+		die "$p is missing: install Node.js 20 or newer with npm, which build the portal (Debian: apt install nodejs npm)."
+done
 
 as_root=()
 if ((EUID != 0)); then
