@@ -16,7 +16,7 @@ AS_ROOT := -exec "sudo -E env PATH=$(PATH):/usr/sbin:/sbin HOME=$(HOME)"
 endif
 
 # SQLite is translated C: with the race detector in it, it is 30 times slower, and finds nothing.
-GOTEST = go test -race -gcflags='modernc.org/...=-race=false' -p $(P) -timeout 20m $(AS_ROOT) $(FLAGS)
+GOTEST = go test -race -gcflags='modernc.org/...=-race=false' -p $(P) -timeout 30m $(AS_ROOT) $(FLAGS)
 
 # How long `make soak` goes on.
 SOAK ?= 1h

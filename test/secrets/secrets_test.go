@@ -419,8 +419,12 @@ func (p *product) answers() map[string][]byte {
 		if methods["get"] == nil || strings.Contains(path, "{") {
 			continue
 		}
-		status, text, _ := p.try("GET", path, nil)
-		if status != http.StatusOK {
+		ask := path
+		if path == "/api/v1/search" {
+			ask += "?q=secret"
+		}
+		status, text, _ := p.try("GET", ask, nil)
+		if none := path == "/api/v1/branding/logo" && status == http.StatusNotFound; status != http.StatusOK && !none {
 			p.t.Errorf("GET %s = %d %s", path, status, text)
 		}
 		all[path] = text
