@@ -1,7 +1,7 @@
 // Lists: one page of the API's at a time, with sort, search and filters in the
 // page's address, so that going back and sharing a link work.
 import { keepPreviousData, type QueryKey, useQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { type LoaderFunctionArgs, useLocation, useNavigate, useSearchParams } from 'react-router'
 import { client } from './api/client'
 import { queries } from './api/queries'
@@ -126,17 +126,19 @@ export function useList<P extends ListPath>(path: P, o: ListOptions): List<ItemO
   const name = (k: string) => (o.prefix ?? '') + k
   const cursors: string[] = location.state?.[name('cursors')] ?? []
 
-  const set = (k: string, v: string) =>
-    setParams(
-      (old) => {
-        const p = new URLSearchParams(old)
-        if (v) p.set(name(k), v)
-        else p.delete(name(k))
-        p.delete(name('cursor')) // another list begins at its beginning
-        return p
-      },
-      { replace: true },
-    )
+  // Two filters may be set before the address has taken the first.
+  const latest = useRef(params)
+  useEffect(() => {
+    latest.current = params
+  }, [params])
+  const set = (k: string, v: string) => {
+    const p = new URLSearchParams(latest.current)
+    if (v) p.set(name(k), v)
+    else p.delete(name(k))
+    p.delete(name('cursor')) // another list begins at its beginning
+    latest.current = p
+    setParams(p, { replace: true })
+  }
   const go = (cursor: string | undefined, before: string[]) => {
     const p = new URLSearchParams(params)
     if (cursor) p.set(name('cursor'), cursor)
