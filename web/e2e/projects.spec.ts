@@ -34,9 +34,10 @@ test('a project is made, given scripts, secrets and members, and deleted', async
     writeFileSync(join(dir, script), '#!/bin/sh\n', { mode: 0o755 })
   for (const script of ['info', 'deployment_config', 'deployment_config_keys', 'application_config', 'app_keys'])
     writeFileSync(join(dir, script), '#!/bin/sh\n', { mode: 0o755 })
-  execFileSync('tar', ['-czf', join(dir, 'scripts.tar.gz'), '-C', dir, '--exclude', 'scripts.tar.gz', '.'])
+  const archive = `${dir}.tar.gz` // outside of what goes into it
+  execFileSync('tar', ['-czf', archive, '-C', dir, '.'])
   await page.getByRole('button', { name: 'Upload an archive' }).click()
-  await page.locator('input[type=file]').setInputFiles(join(dir, 'scripts.tar.gz'))
+  await page.locator('input[type=file]').setInputFiles(archive)
   await page.getByRole('dialog').getByRole('button', { name: 'Upload an archive' }).last().click()
   const versions = page.getByRole('grid', { name: 'Versions of the control scripts' })
   await expect(versions.getByRole('row').filter({ hasText: 'Archive' })).toContainText('in use')
