@@ -42,8 +42,11 @@ export class Api {
   /** account is a new account with a cloudspace. */
   async account() {
     const account = await this.call<{ id: string; name: string }>('POST', '/accounts', { name: unique('acme') })
+    // The first location: another test may have made a second one.
+    const { items } = await this.call<{ items: { id: string }[] }>('GET', '/locations?limit=1')
     const cloudspace = await this.call<{ id: string; name: string }>('POST', '/cloudspaces', {
       account: account.id,
+      location: items[0]?.id,
       name: 'prod',
     })
     return { account, cloudspace }
