@@ -129,18 +129,20 @@ func (a *Agent) verify(s *wire.Script) error {
 	return nil
 }
 
-// keep writes the script such that root can execute it.
+// keep writes the script such that root can execute it from the moment on that
+// another job finds it. It is not synced: one that is not whole is fetched again.
 func (c *scriptCache) keep(path string, src []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := writeFile(path, src)
-	if err != nil {
+	part := path + ".new"
+	err := os.WriteFile(part, src, scriptMode)
+	if err = errors.Join(err, os.Chmod(part, scriptMode)); err != nil { // whatever the umask is
 		return err
 	}
-	return errors.Join(f.Chmod(scriptMode), f.Close())
+	return os.Rename(part, path)
 }
 
 // clean removes the oldest scripts of a cache that has grown, and the folders

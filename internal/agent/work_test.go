@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -318,5 +319,28 @@ func TestOtherVersions(t *testing.T) {
 	a.wg.Wait()
 	if k := a.jobs.results[ans.Jobs[0].JobRef]; k == nil || k.State != cloud.JobSucceeded || k.Output != "hello\n" || a.talk.answer != 7 || len(a.talk.trust) != 1 {
 		t.Errorf("result %+v, answer %d, trust %v", k, a.talk.answer, a.talk.trust)
+	}
+}
+
+// A second job of a script must not find it before root can execute it.
+func TestScriptIsKeptWhole(t *testing.T) {
+	c := &scriptCache{dir: filepath.Join(t.TempDir(), "scripts")}
+	for i := range 50 {
+		path, src := filepath.Join(c.dir, strconv.Itoa(i)), []byte("#!/bin/sh\n")
+		found := make(chan os.FileInfo)
+		go func() {
+			for {
+				if st, err := os.Stat(path); err == nil {
+					found <- st
+					return
+				}
+			}
+		}()
+		if err := c.keep(path, src); err != nil {
+			t.Fatal(err)
+		}
+		if st := <-found; st.Mode().Perm() != scriptMode || st.Size() != int64(len(src)) {
+			t.Fatalf("script %d is found with mode %o and %d bytes, want %o and %d", i, st.Mode().Perm(), st.Size(), scriptMode, len(src))
+		}
 	}
 }
