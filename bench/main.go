@@ -3,6 +3,8 @@
 // and whether the aim is met. docs/performance.md keeps it, and says what each
 // figure means.
 //
+// A benchmark that fails has no figures in the table, and the command fails at its end.
+//
 // It must never measure by itself: each benchmark is a program of its own.
 package main
 
@@ -10,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -62,23 +65,27 @@ func run(ctx context.Context, only string) error {
 	}
 	defer os.RemoveAll(dir)
 	figures := results{}
+	var failed error
 	for _, b := range benchmarks {
 		if only != "" && !strings.Contains(","+only+",", ","+b.name+",") {
 			continue
 		}
 		start := time.Now()
 		fmt.Fprintf(os.Stderr, "bench %s … ", b.name)
+		result := ""
 		if figures[b.name], err = b.run(ctx, dir); err != nil {
-			fmt.Fprintln(os.Stderr)
-			return fmt.Errorf("%s: %w", b.name, err)
+			failed, result = errors.Join(failed, fmt.Errorf("%s: %w", b.name, err)), ", failed"
 		}
-		fmt.Fprintf(os.Stderr, "%.0f s\n", time.Since(start).Seconds())
+		fmt.Fprintf(os.Stderr, "%.0f s%s\n", time.Since(start).Seconds(), result)
+		if ctx.Err() != nil {
+			return failed
+		}
 	}
 	if len(figures) == 0 {
 		return fmt.Errorf("there is no benchmark %s", only)
 	}
 	fmt.Print(figures.table())
-	return nil
+	return failed
 }
 
 // run builds the program into the folder and runs it.
