@@ -28,7 +28,7 @@ func (s *Server) registerCloudspaces() {
 	add(s, post(all, "create-cloudspace", tag, "Create a cloudspace"), s.cloudspaceCreate)
 	add(s, get(one, "get-cloudspace", tag, "Show a cloudspace"), s.cloudspaceGet)
 	add(s, patch(one, "update-cloudspace", tag, "Rename a cloudspace"), s.cloudspaceUpdate)
-	add(s, start(http.MethodDelete, one, "delete-cloudspace", tag, "Delete an empty cloudspace"), s.cloudspaceDelete)
+	addStart(s, start(http.MethodDelete, one, "delete-cloudspace", tag, "Delete an empty cloudspace"), s.cloudspaceDelete)
 }
 
 func (s *Server) cloudspaceList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Cloudspace], error) {
@@ -86,10 +86,6 @@ type cloudspaceDelete struct {
 	Waiting
 }
 
-func (s *Server) cloudspaceDelete(ctx context.Context, r *control.Request, in *cloudspaceDelete) (*accepted, error) {
-	o, err := s.control.DeleteCloudspace(ctx, r, in.Account, in.Cloudspace)
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+func (s *Server) cloudspaceDelete(ctx context.Context, r *control.Request, in *cloudspaceDelete) (*cloud.Operation, error) {
+	return s.control.DeleteCloudspace(ctx, r, in.Account, in.Cloudspace)
 }

@@ -83,16 +83,16 @@ func (in DeploymentIn) ref() control.DeploymentRef {
 func (s *Server) registerDeployments() {
 	const tag, all, one = "Deployments", "/deployments", "/deployments/{deployment}"
 	add(s, get(all, "list-deployments", tag, "List deployments, or search for some"), s.deploymentList)
-	add(s, start(http.MethodPost, all, "create-deployment", tag, "Create a deployment"), s.deploymentCreate)
+	addStart(s, start(http.MethodPost, all, "create-deployment", tag, "Create a deployment"), s.deploymentCreate)
 	add(s, get(one, "get-deployment", tag, "Show a deployment"), s.deploymentGet)
 	add(s, patch(one, "update-deployment", tag, "Change a deployment; answers 202 when its configuration changes by an operation"), s.deploymentUpdate)
-	add(s, start(http.MethodPost, one+"/archive", "archive-deployment", tag, "Take a deployment down and keep its data"), s.deploymentArchive)
-	add(s, start(http.MethodPost, one+"/restore", "restore-deployment", tag, "Take an archived deployment up again"), s.deploymentRestore)
+	addStart(s, start(http.MethodPost, one+"/archive", "archive-deployment", tag, "Take a deployment down and keep its data"), s.deploymentArchive)
+	addStart(s, start(http.MethodPost, one+"/restore", "restore-deployment", tag, "Take an archived deployment up again"), s.deploymentRestore)
 	touch := post(one+"/touch", "touch-deployment", tag, "Say that a deployment is needed: its times to live begin anew")
 	touch.DefaultStatus = http.StatusOK
 	add(s, touch, s.deploymentTouch)
-	add(s, start(http.MethodPost, one+"/cleanup", "cleanup-deployment", tag, "Remove an archived or failed deployment with its data"), s.deploymentCleanup)
-	add(s, start(http.MethodDelete, one, "delete-deployment", tag, "Archive a deployment and clean it up"), s.deploymentDelete)
+	addStart(s, start(http.MethodPost, one+"/cleanup", "cleanup-deployment", tag, "Remove an archived or failed deployment with its data"), s.deploymentCleanup)
+	addStart(s, start(http.MethodDelete, one, "delete-deployment", tag, "Archive a deployment and clean it up"), s.deploymentDelete)
 	add(s, get("/actions", "list-actions", tag, "List what was done to deployments, those that are gone among them"), s.actionList)
 	add(s, get("/actions/{action}", "get-action", tag, "Show an entry of the log of deployments"), s.actionGet)
 }
@@ -123,7 +123,7 @@ type deploymentCreate struct {
 	Body api.DeploymentCreate
 }
 
-func (s *Server) deploymentCreate(ctx context.Context, r *control.Request, in *deploymentCreate) (*accepted, error) {
+func (s *Server) deploymentCreate(ctx context.Context, r *control.Request, in *deploymentCreate) (*cloud.Operation, error) {
 	b := in.Body
 	ttl, err := durationOr("ttl", b.TTL)
 	if err != nil {
@@ -133,10 +133,7 @@ func (s *Server) deploymentCreate(ctx context.Context, r *control.Request, in *d
 		Account: b.Account, Project: b.Project, Name: b.Name, Application: overridesOf(b.Application), Deployment: overridesOf(b.Deployment),
 		Labels: b.Labels, Comment: b.Comment, TTL: ttl,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 func (s *Server) deploymentGet(ctx context.Context, r *control.Request, in *DeploymentIn) (*body[api.Deployment], error) {
@@ -154,14 +151,6 @@ type deploymentUpdate struct {
 	Body api.DeploymentUpdate
 }
 
-// deploymentChanged is 200 with the changed deployment, or 202 while an operation
-// (its operation_id, or its waiting_id) changes its configuration.
-type deploymentChanged struct {
-	Status int
-	ETag   string `header:"ETag"`
-	Body   api.Deployment
-}
-
 func configChange(u *api.ConfigUpdate) (c control.ConfigChange) {
 	if u == nil {
 		return c
@@ -174,7 +163,7 @@ func configChange(u *api.ConfigUpdate) (c control.ConfigChange) {
 	return c
 }
 
-func (s *Server) deploymentUpdate(ctx context.Context, r *control.Request, in *deploymentUpdate) (*deploymentChanged, error) {
+func (s *Server) deploymentUpdate(ctx context.Context, r *control.Request, in *deploymentUpdate) (*changed[api.Deployment], error) {
 	b := in.Body
 	ttl, err := durationOr("ttl", b.TTL)
 	if err != nil {
@@ -187,18 +176,9 @@ func (s *Server) deploymentUpdate(ctx context.Context, r *control.Request, in *d
 	if err != nil {
 		return nil, err
 	}
-	status := http.StatusOK
-	if o != nil {
-		a, err := s.accept(ctx, r, o, in.wait())
-		if err != nil {
-			return nil, err
-		}
-		status = a.Status
-		if d, err = s.control.Deployment(ctx, r, control.DeploymentRef{Deployment: string(d.ID)}); err != nil {
-			return nil, err
-		}
-	}
-	return &deploymentChanged{status, etag(d.Meta), deploymentView(d)}, nil
+	return changedBy(ctx, s, r, o, in.wait(), object(d.Meta, deploymentView(d)), func() (*body[api.Deployment], error) {
+		return s.deploymentGet(ctx, r, &DeploymentIn{Deployment: string(d.ID)})
+	})
 }
 
 type deploymentAction struct {
@@ -207,20 +187,14 @@ type deploymentAction struct {
 	Waiting
 }
 
-func (s *Server) deploymentArchive(ctx context.Context, r *control.Request, in *deploymentAction) (*accepted, error) {
+func (s *Server) deploymentArchive(ctx context.Context, r *control.Request, in *deploymentAction) (*cloud.Operation, error) {
 	_, o, err := s.control.ArchiveDeployment(ctx, r, in.ref())
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
-func (s *Server) deploymentRestore(ctx context.Context, r *control.Request, in *deploymentAction) (*accepted, error) {
+func (s *Server) deploymentRestore(ctx context.Context, r *control.Request, in *deploymentAction) (*cloud.Operation, error) {
 	_, o, err := s.control.RestoreDeployment(ctx, r, in.ref())
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 type deploymentTouch struct {
@@ -243,20 +217,14 @@ type deploymentEnd struct {
 	Force bool `query:"force" doc:"Without its control scripts: it is forgotten, and what there is of it stays."`
 }
 
-func (s *Server) deploymentCleanup(ctx context.Context, r *control.Request, in *deploymentEnd) (*accepted, error) {
+func (s *Server) deploymentCleanup(ctx context.Context, r *control.Request, in *deploymentEnd) (*cloud.Operation, error) {
 	_, o, err := s.control.CleanupDeployment(ctx, r, in.ref(), in.Force)
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
-func (s *Server) deploymentDelete(ctx context.Context, r *control.Request, in *deploymentEnd) (*accepted, error) {
+func (s *Server) deploymentDelete(ctx context.Context, r *control.Request, in *deploymentEnd) (*cloud.Operation, error) {
 	_, o, err := s.control.DeleteDeployment(ctx, r, in.ref(), in.Force)
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 func actionView(a *cloud.Action) api.Action {

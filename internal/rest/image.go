@@ -30,7 +30,7 @@ type ImageIn struct {
 func (s *Server) registerImages() {
 	const tag, all, one = "Images", "/images", "/images/{image}"
 	add(s, get(all, "list-images", tag, "List images"), s.imageList)
-	add(s, start(http.MethodPost, all, "create-image", tag, "Create an image from a URL"), s.imageCreate)
+	addStart(s, start(http.MethodPost, all, "create-image", tag, "Create an image from a URL"), s.imageCreate)
 	upload := post("/images:upload", "upload-image", tag, "Create an image from the file in the request's body")
 	upload.Description = "For example: curl -H \"Authorization: Bearer $ATOLL_TOKEN\" -T debian.qcow2 -X POST \"$ATOLL_URL/api/v1/images:upload?name=debian-12\""
 	upload.RequestBody = &huma.RequestBody{
@@ -57,7 +57,7 @@ type imageCreate struct {
 	Body api.ImageCreate
 }
 
-func (s *Server) imageCreate(ctx context.Context, r *control.Request, in *imageCreate) (*accepted, error) {
+func (s *Server) imageCreate(ctx context.Context, r *control.Request, in *imageCreate) (*cloud.Operation, error) {
 	b := in.Body
 	account, err := s.accountID(ctx, r, b.Account)
 	if err != nil {
@@ -66,10 +66,7 @@ func (s *Server) imageCreate(ctx context.Context, r *control.Request, in *imageC
 	_, o, err := s.control.CreateImageFromURL(ctx, r, control.NewImage{
 		Account: account, Name: b.Name, Description: b.Description, User: b.User, SHA256: b.SHA256, URL: b.URL,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 // imageUpload takes the file as a stream: it is not read into memory.

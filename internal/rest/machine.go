@@ -34,14 +34,14 @@ func (in MachineIn) ref() control.MachineRef {
 func (s *Server) registerMachines() {
 	const tag, all, one = "Machines", "/machines", "/machines/{machine}"
 	add(s, get(all, "list-machines", tag, "List machines"), s.machineList)
-	add(s, start(http.MethodPost, all, "create-machine", tag, "Create a machine"), s.machineCreate)
+	addStart(s, start(http.MethodPost, all, "create-machine", tag, "Create a machine"), s.machineCreate)
 	add(s, get(one, "get-machine", tag, "Show a machine"), s.machineGet)
 	update := patch(one, "update-machine", tag, "Change a machine; answers 202 when its size changes by an operation")
 	add(s, update, s.machineUpdate)
-	add(s, start(http.MethodPost, one+"/start", "start-machine", tag, "Start a stopped machine"), s.machineStart)
-	add(s, start(http.MethodPost, one+"/stop", "stop-machine", tag, "Stop a running machine"), s.machineStop)
-	add(s, start(http.MethodPost, one+"/reboot", "reboot-machine", tag, "Reboot a running machine"), s.machineReboot)
-	add(s, start(http.MethodDelete, one, "delete-machine", tag, "Delete a machine with its disk and port forwards"), s.machineDelete)
+	addStart(s, start(http.MethodPost, one+"/start", "start-machine", tag, "Start a stopped machine"), s.machineStart)
+	addStart(s, start(http.MethodPost, one+"/stop", "stop-machine", tag, "Stop a running machine"), s.machineStop)
+	addStart(s, start(http.MethodPost, one+"/reboot", "reboot-machine", tag, "Reboot a running machine"), s.machineReboot)
+	addStart(s, start(http.MethodDelete, one, "delete-machine", tag, "Delete a machine with its disk and port forwards"), s.machineDelete)
 }
 
 func (s *Server) machineList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Machine], error) {
@@ -58,16 +58,13 @@ type machineCreate struct {
 	Body api.MachineCreate
 }
 
-func (s *Server) machineCreate(ctx context.Context, r *control.Request, in *machineCreate) (*accepted, error) {
+func (s *Server) machineCreate(ctx context.Context, r *control.Request, in *machineCreate) (*cloud.Operation, error) {
 	b := in.Body
 	_, o, err := s.control.CreateMachine(ctx, r, control.NewMachine{
 		Account: b.Account, Cloudspace: b.Cloudspace, Name: b.Name, Description: b.Description, Image: b.Image, Size: b.Size,
 		DiskGiB: b.DiskGiB, SSHKeys: b.SSHKeys, UserData: b.UserData, RunStrategy: cloud.RunStrategy(b.RunStrategy),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 func (s *Server) machineGet(ctx context.Context, r *control.Request, in *MachineIn) (*body[api.Machine], error) {
@@ -85,15 +82,7 @@ type machineUpdate struct {
 	Body api.MachineUpdate
 }
 
-// machineChanged is 200 with the changed machine, or 202 while an operation
-// (its operation_id) resizes it.
-type machineChanged struct {
-	Status int
-	ETag   string `header:"ETag"`
-	Body   api.Machine
-}
-
-func (s *Server) machineUpdate(ctx context.Context, r *control.Request, in *machineUpdate) (*machineChanged, error) {
+func (s *Server) machineUpdate(ctx context.Context, r *control.Request, in *machineUpdate) (*changed[api.Machine], error) {
 	b := in.Body
 	m, o, err := s.control.UpdateMachine(ctx, r, in.ref(), control.MachineChange{
 		Name: b.Name, Description: b.Description, Size: b.Size, DiskGiB: b.DiskGiB, RunStrategy: word[cloud.RunStrategy](b.RunStrategy),
@@ -101,18 +90,9 @@ func (s *Server) machineUpdate(ctx context.Context, r *control.Request, in *mach
 	if err != nil {
 		return nil, err
 	}
-	status := http.StatusOK
-	if o != nil {
-		a, err := s.accept(ctx, r, o, in.wait())
-		if err != nil {
-			return nil, err
-		}
-		status = a.Status
-		if m, err = s.control.Machine(ctx, r, control.MachineRef{Machine: string(m.ID)}); err != nil {
-			return nil, err
-		}
-	}
-	return &machineChanged{status, etag(m.Meta), machineView(m)}, nil
+	return changedBy(ctx, s, r, o, in.wait(), object(m.Meta, machineView(m)), func() (*body[api.Machine], error) {
+		return s.machineGet(ctx, r, &MachineIn{Machine: string(m.ID)})
+	})
 }
 
 type machineAction struct {
@@ -121,20 +101,14 @@ type machineAction struct {
 	Waiting
 }
 
-func (s *Server) machineStart(ctx context.Context, r *control.Request, in *machineAction) (*accepted, error) {
+func (s *Server) machineStart(ctx context.Context, r *control.Request, in *machineAction) (*cloud.Operation, error) {
 	_, o, err := s.control.StartMachine(ctx, r, in.ref())
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
-func (s *Server) machineReboot(ctx context.Context, r *control.Request, in *machineAction) (*accepted, error) {
+func (s *Server) machineReboot(ctx context.Context, r *control.Request, in *machineAction) (*cloud.Operation, error) {
 	_, o, err := s.control.RebootMachine(ctx, r, in.ref())
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 type machineStop struct {
@@ -144,12 +118,9 @@ type machineStop struct {
 	Body *api.MachineStop
 }
 
-func (s *Server) machineStop(ctx context.Context, r *control.Request, in *machineStop) (*accepted, error) {
+func (s *Server) machineStop(ctx context.Context, r *control.Request, in *machineStop) (*cloud.Operation, error) {
 	_, o, err := s.control.StopMachine(ctx, r, in.ref(), control.StopOptions{Force: in.Body != nil && in.Body.Force})
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 type machineDelete struct {
@@ -159,10 +130,7 @@ type machineDelete struct {
 	Force bool `query:"force" doc:"Without its node: what that still holds is removed when it returns."`
 }
 
-func (s *Server) machineDelete(ctx context.Context, r *control.Request, in *machineDelete) (*accepted, error) {
+func (s *Server) machineDelete(ctx context.Context, r *control.Request, in *machineDelete) (*cloud.Operation, error) {
 	_, o, err := s.control.DeleteMachine(ctx, r, in.ref(), in.Force)
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }

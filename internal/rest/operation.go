@@ -46,6 +46,31 @@ func (s *Server) accept(ctx context.Context, r *control.Request, o *cloud.Operat
 	return a, nil
 }
 
+// changed is 200 with the changed object, or 202 while an operation, which the
+// object names, changes it.
+type changed[T any] struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Body   T
+}
+
+// changedBy answers with the object, or, if an operation changes it, with what again
+// reads after at most the wait.
+func changedBy[T any](ctx context.Context, s *Server, r *control.Request, o *cloud.Operation, wait time.Duration, obj *body[T], again func() (*body[T], error)) (*changed[T], error) {
+	status := http.StatusOK
+	if o != nil {
+		a, err := s.accept(ctx, r, o, wait)
+		if err != nil {
+			return nil, err
+		}
+		status = a.Status
+		if obj, err = again(); err != nil {
+			return nil, err
+		}
+	}
+	return &changed[T]{status, obj.ETag, obj.Body}, nil
+}
+
 // OperationIn names an operation in the path.
 type OperationIn struct {
 	Operation string `path:"operation" format:"uuid"`
@@ -58,8 +83,8 @@ func (s *Server) registerOperations() {
 	add(s, get("/operations", "list-operations", tag, "List operations"), s.operationList)
 	add(s, get(one, "get-operation", tag, "Show an operation; with Prefer: wait, when it has ended"), s.operationGet)
 	add(s, get(one+"/jobs", "list-operation-jobs", tag, "List an operation's jobs"), s.operationJobs)
-	add(s, start(http.MethodPost, one+"/cancel", "cancel-operation", tag, "Ask a live operation to undo itself"), s.operationCancel)
-	add(s, start(http.MethodPost, one+"/retry", "retry-operation", tag, "Do a failed operation again, as a new one"), s.operationRetry)
+	addStart(s, start(http.MethodPost, one+"/cancel", "cancel-operation", tag, "Ask a live operation to undo itself"), s.operationCancel)
+	addStart(s, start(http.MethodPost, one+"/retry", "retry-operation", tag, "Do a failed operation again, as a new one"), s.operationRetry)
 }
 
 func (s *Server) operationList(ctx context.Context, r *control.Request, in *Listing) (*page[api.Operation], error) {
@@ -101,21 +126,13 @@ type operationChange struct {
 	Waiting
 }
 
-func (s *Server) operationCancel(ctx context.Context, r *control.Request, in *operationChange) (*accepted, error) {
+func (s *Server) operationCancel(ctx context.Context, r *control.Request, in *operationChange) (*cloud.Operation, error) {
 	if err := s.control.CancelOperation(ctx, r, in.id()); err != nil {
 		return nil, err
 	}
-	o, err := s.control.Operation(ctx, r, in.id())
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return s.control.Operation(ctx, r, in.id())
 }
 
-func (s *Server) operationRetry(ctx context.Context, r *control.Request, in *operationChange) (*accepted, error) {
-	o, err := s.control.RetryOperation(ctx, r, in.id())
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+func (s *Server) operationRetry(ctx context.Context, r *control.Request, in *operationChange) (*cloud.Operation, error) {
+	return s.control.RetryOperation(ctx, r, in.id())
 }

@@ -27,9 +27,9 @@ func (in PortForwardIn) id() cloud.PortForwardID { return cloud.PortForwardID(in
 func (s *Server) registerPortForwards() {
 	const tag, all, one = "Port forwards", "/port-forwards", "/port-forwards/{port_forward}"
 	add(s, get(all, "list-port-forwards", tag, "List port forwards"), s.portForwardList)
-	add(s, start(http.MethodPost, all, "create-port-forward", tag, "Create a port forward"), s.portForwardCreate)
+	addStart(s, start(http.MethodPost, all, "create-port-forward", tag, "Create a port forward"), s.portForwardCreate)
 	add(s, get(one, "get-port-forward", tag, "Show a port forward"), s.portForwardGet)
-	add(s, start(http.MethodDelete, one, "delete-port-forward", tag, "Delete a port forward"), s.portForwardDelete)
+	addStart(s, start(http.MethodDelete, one, "delete-port-forward", tag, "Delete a port forward"), s.portForwardDelete)
 }
 
 func (s *Server) portForwardList(ctx context.Context, r *control.Request, in *Listing) (*page[api.PortForward], error) {
@@ -46,16 +46,13 @@ type portForwardCreate struct {
 	Body api.PortForwardCreate
 }
 
-func (s *Server) portForwardCreate(ctx context.Context, r *control.Request, in *portForwardCreate) (*accepted, error) {
+func (s *Server) portForwardCreate(ctx context.Context, r *control.Request, in *portForwardCreate) (*cloud.Operation, error) {
 	b := in.Body
 	_, o, err := s.control.CreatePortForward(ctx, r, control.NewPortForward{
 		Machine:  control.MachineRef{Account: b.Account, Cloudspace: b.Cloudspace, Machine: b.Machine},
 		Protocol: b.Protocol, PublicPort: b.PublicPort, Port: b.Port,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }
 
 func (s *Server) portForwardGet(ctx context.Context, r *control.Request, in *PortForwardIn) (*body[api.PortForward], error) {
@@ -72,10 +69,7 @@ type portForwardDelete struct {
 	Waiting
 }
 
-func (s *Server) portForwardDelete(ctx context.Context, r *control.Request, in *portForwardDelete) (*accepted, error) {
+func (s *Server) portForwardDelete(ctx context.Context, r *control.Request, in *portForwardDelete) (*cloud.Operation, error) {
 	_, o, err := s.control.DeletePortForward(ctx, r, in.id())
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
+	return o, err
 }

@@ -39,6 +39,21 @@ func add[I, O any](s *Server, op huma.Operation, fn handlerOf[I, O]) {
 	})
 }
 
+// addStart is add for what starts an operation: the answer is that operation, as it
+// is after the wait that was asked for.
+func addStart[I any, W interface {
+	*I
+	wait() time.Duration
+}](s *Server, op huma.Operation, fn func(context.Context, *control.Request, *I) (*cloud.Operation, error)) {
+	add(s, op, func(ctx context.Context, r *control.Request, in *I) (*accepted, error) {
+		o, err := fn(ctx, r, in)
+		if err != nil {
+			return nil, err
+		}
+		return s.accept(ctx, r, o, W(in).wait())
+	})
+}
+
 // addEnrolling is add for what also a session may do whose user must enrol a second
 // factor before anything else.
 func addEnrolling[I, O any](s *Server, op huma.Operation, fn handlerOf[I, O]) {

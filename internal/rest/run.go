@@ -10,7 +10,7 @@ import (
 )
 
 func (s *Server) registerRuns() {
-	add(s, start(http.MethodPost, "/runs", "create-run", "Runs", "Run a command or script on many nodes"), s.runCreate)
+	addStart(s, start(http.MethodPost, "/runs", "create-run", "Runs", "Run a command or script on many nodes"), s.runCreate)
 }
 
 type runCreate struct {
@@ -19,18 +19,14 @@ type runCreate struct {
 	Body api.RunCreate
 }
 
-func (s *Server) runCreate(ctx context.Context, r *control.Request, in *runCreate) (*accepted, error) {
+func (s *Server) runCreate(ctx context.Context, r *control.Request, in *runCreate) (*cloud.Operation, error) {
 	b := in.Body
 	timeout, err := duration("timeout", b.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.control.StartRun(ctx, r, control.Run{
+	return s.control.StartRun(ctx, r, control.Run{
 		Command: b.Command, Script: b.Script, Args: b.Args, Nodes: b.Nodes, Role: cloud.Role(b.Role), All: b.All,
 		Location: b.Location, Batch: b.Batch, StopAfter: b.StopAfter, TimeoutMS: timeout.Milliseconds(),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.accept(ctx, r, o, in.wait())
 }
