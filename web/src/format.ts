@@ -42,6 +42,7 @@ export const mebibytes = (n: number) => bytes(n * 1024 * 1024)
 /** lasted is how long something took from one time to another, such as “1m 05s”. */
 export function lasted(from: string, to?: string): string {
   const s = Math.max(0, ((to ? Date.parse(to) : Date.now()) - Date.parse(from)) / 1000)
+  if (s < 1) return `${Math.round(s * 1000)}ms`
   if (s < 10) return `${number.format(s)}s`
   const h = Math.floor(s / 3600)
   const m = Math.floor((s % 3600) / 60)

@@ -74,9 +74,9 @@ export function Task({ o }: { o: Operation }) {
   const to = pathOf(o.subject_kind, o.subject_id)
   const writes = may === 'writer' || may === 'admin'
   return (
-    <article className="atoll-task" aria-label={`${o.kind} ${o.subject_name ?? ''}`}>
+    <article className="atoll-task" aria-label={t.tasks.name(o.kind, o.subject_name)}>
       <div className="atoll-row">
-        <Link to={paths.operation(o.id)}>{o.kind}</Link>
+        <Link to={paths.operation(o.id)}>{t.tasks.name(o.kind)}</Link>
         <StateLabel state={o.state} reason={o.error} />
       </div>
       {o.subject_name && (
@@ -86,7 +86,7 @@ export function Task({ o }: { o: Operation }) {
         <Progress
           value={o.progress}
           size="sm"
-          aria-label={o.kind}
+          aria-label={t.tasks.name(o.kind)}
           title={o.message || t.tasks.step(o.step_name ?? '', o.step + 1, o.steps)}
           measureLocation={ProgressMeasureLocation.outside}
         />

@@ -74,7 +74,7 @@ function EventRow({ e }: { e: Schemas['Event'] }) {
 function OperationRow({ o }: { o: Schemas['Operation'] }) {
   return (
     <div className="atoll-text">
-      <Link to={paths.operation(o.id)}>{t.timeline.action(o.kind)}</Link> <StateLabel state={o.state} />{' '}
+      <Link to={paths.operation(o.id)}>{t.tasks.name(o.kind)}</Link> <StateLabel state={o.state} />{' '}
       <bdi>{o.subject_name}</bdi>
       <div className="atoll-small">
         {isLive(o) ? o.message : t.timeline.took(lasted(o.created_at ?? '', o.finished_at))} {o.error}

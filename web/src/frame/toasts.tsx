@@ -38,7 +38,7 @@ export function Toasts() {
     const stop = feed.listen((e) => {
       if (e.class !== 'operation' || e.actor !== me.user.id) return
       const [what, state] = [e.action.replace(/\.[a-z]+$/, ''), e.action.split('.').at(-1)]
-      const title = [what, e.subject_name].filter(Boolean).join(' ')
+      const title = t.tasks.name(what, e.subject_name)
       const to = pathOf(e.subject_kind, e.subject_id)
       if (state === 'failed') toast('danger', t.tasks.failed(title), { body: e.message, to })
       if (state === 'succeeded') toast('success', t.tasks.done(title), { to })

@@ -148,7 +148,7 @@ function Operations({ title, state, none }: { title: string; state: string; none
           <li key={o.id}>
             <div className="atoll-row">
               <Link to={paths.operation(o.id)}>
-                <bdi>{[o.kind, o.subject_name].filter(Boolean).join(' ')}</bdi>
+                <bdi>{t.tasks.name(o.kind, o.subject_name)}</bdi>
               </Link>
               <span className="atoll-small">{o.finished_at ? <Time value={o.finished_at} /> : `${o.progress} %`}</span>
             </div>

@@ -51,7 +51,7 @@ export function Component() {
   const list = useList('/api/v1/jobs', jobsOf(id))
   const to = pathOf(o.subject_kind, o.subject_id)
   return (
-    <Page title={[o.kind, o.subject_name].filter(Boolean).join(' ')} label={<StateLabel state={o.state} />}>
+    <Page title={t.tasks.name(o.kind, o.subject_name)} label={<StateLabel state={o.state} />}>
       <Stack hasGutter>
         <StackItem>
           <Task o={o} />
@@ -69,6 +69,7 @@ export function Component() {
                   o.subject_name
                 ),
               ],
+              [x.kind, o.kind],
               [
                 x.step,
                 o.finished_at ? undefined : t.tasks.step(o.step_name ?? '', Math.min(o.step + 1, o.steps), o.steps),

@@ -20,7 +20,7 @@ const options = { filters: ['state'], scope: 'cloudspace', sort: '-created_at' }
 export const loader = listLoader('/api/v1/operations', options)
 
 const columns: Column<Operation>[] = [
-  { label: x.what, cell: (o) => <Link to={paths.operation(o.id)}>{o.kind}</Link> },
+  { label: x.what, cell: (o) => <Link to={paths.operation(o.id)}>{t.tasks.name(o.kind)}</Link> },
   {
     label: x.subject,
     cell: (o) => {

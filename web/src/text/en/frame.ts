@@ -180,8 +180,14 @@ export const frame = {
     step: (name: string, n: number, of: number) => `${name} (${n} of ${of})`,
     ended: (when: string) => `ended ${when}`,
     all: 'All operations',
-    failed: (what: string) => `${what} failed`,
-    done: (what: string) => `${what} is done`,
+    failed: (what: string) => `${what}: failed`,
+    /** an operation in words: “machine.create” of web-1 is “Create machine web-1” */
+    name: (kind: string, name?: string) => {
+      const [noun = '', verb] = kind.replaceAll('-', ' ').split('.')
+      const words = verb ? `${verb} ${noun}` : noun
+      return [words.charAt(0).toUpperCase() + words.slice(1), name].filter(Boolean).join(' ')
+    },
+    done: (what: string) => `${what}: done`,
     by: (cause: string) => `Cause: ${cause}`,
   },
   log: {

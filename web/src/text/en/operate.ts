@@ -240,6 +240,7 @@ export const operate = {
     about: 'What takes longer than a moment is done in steps that survive crashes; here they are, newest first.',
     what: 'What',
     subject: 'On',
+    kind: 'Kind',
     state: 'State',
     progress: 'Progress',
     began: 'Began',

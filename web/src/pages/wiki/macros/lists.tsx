@@ -115,7 +115,7 @@ export function DeploymentsMacro({ args }: { args: Args }) {
 }
 
 const operationColumns: Column<Schemas['Operation']>[] = [
-  { label: t.macro.action, cell: (o) => <Link to={paths.operation(o.id)}>{o.kind}</Link> },
+  { label: t.macro.action, cell: (o) => <Link to={paths.operation(o.id)}>{t.tasks.name(o.kind)}</Link> },
   { label: t.machines.name, cell: (o) => o.subject_name },
   { label: t.machines.state, cell: (o) => <StateLabel state={o.state} reason={o.error} /> },
   { label: t.pages.when, cell: (o) => <Time value={o.created_at} /> },
