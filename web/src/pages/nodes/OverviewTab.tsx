@@ -1,6 +1,6 @@
 import { Label, LabelGroup, Title } from '@patternfly/react-core'
 import { useQuery } from '@tanstack/react-query'
-import { mebibytes } from '@/format'
+import { count, mebibytes } from '@/format'
 import { Named } from '@/names'
 import { t } from '@/text'
 import { Copyable } from '@/ui/Copyable'
@@ -37,7 +37,7 @@ export function Component() {
           [x.roles, rolesOf(n.roles)],
           [
             x.labels,
-            labels.length > 0 && (
+            labels.length === 0 ? null : (
               <LabelGroup key="labels" numLabels={20} aria-label={x.labels}>
                 {labels.map(([k, v]) => (
                   <Label key={k} isCompact variant="outline">
@@ -47,7 +47,7 @@ export function Component() {
               </LabelGroup>
             ),
           ],
-          [x.overcommit, `${n.cpu_overcommit} %`],
+          [x.overcommit, count(n.cpu_overcommit / 100)],
           [x.seen, <Time key="seen" value={n.last_seen_at} />],
           [x.version, n.agent_version],
           [x.joined, <Time key="joined" value={n.created_at} />],

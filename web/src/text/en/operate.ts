@@ -45,7 +45,7 @@ export const operate = {
     labels: 'Labels',
     labelsHelp: 'One key=value a line; they replace those that it has.',
     labelsBad: 'Each line must be key=value',
-    overcommit: 'vCPUs per real one, in percent',
+    overcommit: 'vCPUs for each real one',
     overcommitHelp: '400 places four virtual processors on each real one.',
     os: 'System',
     kernel: 'Kernel',
