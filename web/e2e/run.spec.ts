@@ -18,7 +18,7 @@ test('a command runs on all nodes, and a table fills with what each gave', async
 
   // The tasks say the same, from any page.
   await page.getByRole('button', { name: /^Tasks/ }).click()
-  await expect(page.getByRole('article', { name: /^run/ }).first()).toBeVisible()
+  await expect(page.getByRole('article', { name: /^Run / }).first()).toBeVisible()
 })
 
 test('what is wrong with a run is said at its field, and nothing typed is lost', async ({ page }) => {

@@ -109,7 +109,12 @@ export class Feed {
   #lost() {
     if (this.#stopped) return
     this.#tries++
-    if (this.#tries > 1) this.#setOnline(false) // a controller that hands over is back at once
+    // A controller that hands over is back at once. One that refuses does not say why:
+    // the session may have ended meanwhile.
+    if (this.#tries > 1) {
+      this.#setOnline(false)
+      this.#note([{ kind: 'me' }])
+    }
     this.#timer = setTimeout(() => this.#open(), Math.min(200 * 2 ** this.#tries, 5000) * (0.5 + Math.random() / 2))
   }
 
@@ -137,6 +142,7 @@ export class Feed {
     } else if (m.type === 'end') {
       this.#after = 0 // what came since is kept no longer, or we are signed out: all is read anew
       this.#tries = Math.max(this.#tries, 1)
+      if (m.problem?.code === 'unauthenticated') this.#note([{ kind: 'me' }])
     }
   }
 
