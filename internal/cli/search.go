@@ -12,6 +12,7 @@ import (
 var foundColumns = []column[api.Found]{
 	{"KIND", func(f *api.Found) string { return f.Kind }},
 	{"NAME", func(f *api.Found) string { return f.Name }},
+	{"TITLE", func(f *api.Found) string { return f.Title }},
 	{"STATE", func(f *api.Found) string { return f.State }},
 	{"ACCOUNT", func(f *api.Found) string { return f.Account }},
 	{"IN", foundParent},
@@ -28,7 +29,7 @@ func foundParent(f *api.Found) string {
 func (a *app) searchCommand() *cobra.Command {
 	var kinds []string
 	var limit int
-	cmd := a.command("search TEXT", "Find objects of all kinds by a part of the name, or by id", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+	cmd := a.command("search TEXT", "Find objects of all kinds by a part of the name or title, or by id", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		r, err := c.Search(ctx, args[0], limit, kinds...)
 		if err != nil {
 			return err

@@ -4,7 +4,8 @@ package cloud
 type Found struct {
 	Kind       Kind
 	ID         string
-	Name       string
+	Name       string // of a page its path in the space
+	Title      string // of a space or page
 	State      string
 	AccountID  AccountID
 	Account    string // its name, if the reader may see it

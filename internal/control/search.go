@@ -17,10 +17,10 @@ const (
 	MaxSearchLimit = 50
 )
 
-// Search returns the objects that the caller may see with the text as id or in
-// their names: those by id, then those whose names begin with it, then the others;
-// up to limit (0 is SearchLimit) of each kind, and whether there are more. kinds
-// narrows it; empty is all.
+// Search returns the objects that the caller may see with the text as id, or in
+// their names or titles: those by id, then those where one begins with it, then the
+// others; up to limit (0 is SearchLimit) of each kind, and whether there are more.
+// kinds narrows it; empty is all.
 func (c *Control) Search(ctx context.Context, r *Request, text string, kinds []cloud.Kind, limit int) (list []cloud.Found, more bool, err error) {
 	if limit == 0 {
 		limit = SearchLimit

@@ -84,3 +84,43 @@ func TestSearch(t *testing.T) {
 		w.fails("search for tokens", err, cloud.Invalid)
 	})
 }
+
+// Pages are found by their paths and titles, with their spaces.
+func TestSearchOfPages(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		a := w.account("acme")
+		text := func(s string) *string { return &s }
+		space, err := w.CreateWikiSpace(ctx, w.root, "acme", "", WikiSpaceChange{Name: text("runbooks"), Title: text("What to do")})
+		w.ok(err)
+		for slug, title := range map[string]string{"nodes/drain": "Empty a node", "nodes/add": "Drain the swamp", "index": "Words"} {
+			_, err := w.CreateWikiPage(ctx, w.root, WikiSpaceRef{Space: string(space.ID)}, WikiPageChange{Slug: text(slug), Title: text(title)})
+			w.ok(err)
+		}
+		ann := w.user("ann", "")
+		w.member(ann, cloud.ScopeReader, a)
+		reader := w.as(ann)
+		for _, tt := range []struct {
+			who  *Request
+			text string
+			want string
+		}{
+			{reader, "drain", "page nodes/add, page nodes/drain"},
+			{reader, "Nodes", "page nodes/add, page nodes/drain"},
+			{reader, "wo", "page index"},
+			{reader, "to do", "space runbooks"},
+			{reader, "run", "space runbooks"},
+			{w.as(w.user("eve", "")), "drain", ""},
+		} {
+			if got, _ := w.found(tt.who, tt.text, 0); got != tt.want {
+				t.Errorf("%s finds by %q: %q, want %q", tt.who.User.Name, tt.text, got, tt.want)
+			}
+		}
+		list, _, err := w.Search(ctx, reader, "nodes/drain", nil, 0)
+		w.ok(err)
+		if len(list) != 1 || list[0].Title != "Empty a node" || list[0].ParentID != string(space.ID) || list[0].Parent != "runbooks" || list[0].Account != "acme" {
+			t.Errorf("found %+v", list)
+		}
+	})
+}

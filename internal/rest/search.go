@@ -9,11 +9,11 @@ import (
 )
 
 func (s *Server) registerSearch() {
-	add(s, get("/search", "search", "Search", "Find objects of all kinds by a part of the name, or by id"), s.search)
+	add(s, get("/search", "search", "Search", "Find objects of all kinds by a part of the name or title, or by id"), s.search)
 }
 
 type search struct {
-	Text  string   `query:"q" required:"true" minLength:"1" maxLength:"128" doc:"A part of the name, or an id." example:"web"`
+	Text  string   `query:"q" required:"true" minLength:"1" maxLength:"128" doc:"A part of the name or of a page's title, or an id." example:"web"`
 	Limit int      `query:"limit" minimum:"1" maximum:"50" doc:"Objects of each kind; 8 if left out."`
 	Kind  []string `query:"kind,explode" doc:"Only of these kinds." example:"[\"machine\"]"`
 }
@@ -27,7 +27,7 @@ func (s *Server) search(ctx context.Context, r *control.Request, in *search) (*b
 	for i := range list {
 		f := &list[i]
 		out.Items = append(out.Items, api.Found{
-			Kind: string(f.Kind), ID: f.ID, Name: f.Name, State: f.State, AccountID: string(f.AccountID), Account: f.Account,
+			Kind: string(f.Kind), ID: f.ID, Name: f.Name, Title: f.Title, State: f.State, AccountID: string(f.AccountID), Account: f.Account,
 			ParentKind: string(f.ParentKind), ParentID: f.ParentID, Parent: f.Parent,
 		})
 	}

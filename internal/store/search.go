@@ -21,6 +21,8 @@ type Search struct {
 type searchable struct {
 	kind       cloud.Kind
 	byID       bool   // it has no name
+	name       string // the column of its name; "" is name
+	title      string // a column of free text that is looked in too; "" for none
 	state      string // an expression; "" for none
 	parentKind cloud.Kind
 	parent     string // the column with its id
@@ -35,6 +37,9 @@ func (t *table[T]) looked(s searchable) searchable {
 	if s.kind == "" {
 		s.kind = t.kind
 	}
+	if s.name == "" && !s.byID {
+		s.name = "name"
+	}
 	s.table, s.account, s.visible = t.name, t.account, t.visible
 	if t.meta != nil {
 		s.where = strings.TrimPrefix(s.where+" AND deleted_at = 0", " AND ")
@@ -47,10 +52,11 @@ var searchables = []searchable{
 	accounts.looked(searchable{state: "state"}),
 	cloudspaces.looked(searchable{state: "state"}),
 	machines.looked(searchable{state: "state", parentKind: cloud.KindCloudspace, parent: "cloudspace_id"}),
-	disks.looked(searchable{state: "state", parentKind: cloud.KindCloudspace, parent: "cloudspace_id"}),
+	disks.looked(searchable{state: "state", parentKind: cloud.KindMachine, parent: "machine_id"}),
 	portForwards.looked(searchable{byID: true, state: "state", parentKind: cloud.KindMachine, parent: "machine_id"}),
 	projects.looked(searchable{}),
 	deployments.looked(searchable{state: "state", parentKind: cloud.KindProject, parent: "project_id"}),
+	webhooks.looked(searchable{state: "state", parentKind: cloud.KindProject, parent: "project_id"}),
 	bundles.looked(searchable{byID: true, parentKind: cloud.KindProject, parent: "project_id"}),
 	images.looked(searchable{state: "state"}),
 	sizes.looked(searchable{}),
@@ -66,6 +72,8 @@ var searchables = []searchable{
 	jobs.looked(searchable{byID: true, state: "state"}),
 	leftovers.looked(searchable{byID: true, parentKind: cloud.KindNode, parent: "node_id"}),
 	joinTokens.looked(searchable{byID: true, parentKind: cloud.KindLocation, parent: "location_id"}),
+	wikiSpaces.looked(searchable{title: "title", parentKind: cloud.KindProject, parent: "project_id"}),
+	wikiPages.looked(searchable{name: "slug", title: "title", parentKind: cloud.KindWikiSpace, parent: "space_id"}),
 }
 
 const disabledState = "CASE WHEN disabled THEN 'disabled' ELSE '' END"
@@ -80,8 +88,8 @@ func SearchKinds() []cloud.Kind {
 }
 
 // Search returns up to limit objects of each kind that have the text as their id,
-// or in their name, those first whose name begins with it; and whether there are
-// more. Names of accounts and of what objects lie in are filled in if Kinds lets
+// or in their name or title, those first where one of them begins with it; and
+// whether there are more. Names of accounts and of what objects lie in are filled in if Kinds lets
 // the reader see those.
 func (tx *Tx) Search(q Search) (list []cloud.Found, more bool, err error) {
 	byID := cloud.IsID(q.Text)
@@ -93,7 +101,7 @@ func (tx *Tx) Search(q Search) (list []cloud.Found, more bool, err error) {
 		case !ok || s.byID && !byID:
 			continue
 		case byID:
-			hit, err := s.find(tx, v, "id = ?", []any{q.Text}, "id", 1)
+			hit, err := s.find(tx, v, condition{"id = ?", []any{q.Text}}, "id", 1)
 			if err != nil {
 				return nil, false, err
 			}
@@ -118,40 +126,52 @@ func (tx *Tx) Search(q Search) (list []cloud.Found, more bool, err error) {
 // named returns up to one more than limit objects: those whose names begin with
 // the text, and those that have it elsewhere.
 func (s *searchable) named(tx *Tx, v Visibility, q Search) (first, rest []cloud.Found, err error) {
-	text := strings.ToLower(q.Text)
-	begins, args := tx.d.begins("name", text)
-	if first, err = s.find(tx, v, begins, args, "name", q.Limit+1); err != nil || len(first) > q.Limit {
+	begins, has := s.matches(tx.d, strings.ToLower(q.Text))
+	if first, err = s.find(tx, v, begins, s.name, q.Limit+1); err != nil || len(first) > q.Limit {
 		return first, nil, err
 	}
-	part, args := tx.d.position+"(name, ?) > 1", []any{text}
 	if v.All { // an index of names is enough to read then, not all rows
-		part = fmt.Sprintf("id IN (SELECT id FROM %s WHERE %s AND %s ORDER BY name LIMIT %d)", s.table, part, s.where, q.Limit+1)
+		has.where = fmt.Sprintf("id IN (SELECT id FROM %s WHERE %s AND %s ORDER BY %s LIMIT %d)", s.table, has.where, s.where, s.name, q.Limit+1)
 	}
-	rest, err = s.find(tx, v, part, args, "name", q.Limit+1-len(first))
+	rest, err = s.find(tx, v, has, s.name, q.Limit+1-len(first))
 	return first, rest, err
 }
 
+// condition is one of SQL, with its parameters.
+type condition struct {
+	where string
+	args  []any
+}
+
+// matches are the conditions that a name or title begins with the text, which is in
+// small letters, and that one has it but does not begin with it.
+func (s *searchable) matches(d *dialect, text string) (begins, has condition) {
+	if s.title == "" {
+		where, args := d.begins(s.name, text)
+		return condition{where, args}, condition{d.position + "(" + s.name + ", ?) > 1", []any{text}}
+	}
+	// Each on a line of its own: what begins one has the end of a line before it.
+	in := d.position + "('\n' || " + s.name + " || '\n' || lower(" + s.title + "), ?)"
+	return condition{in + " > 0", []any{"\n" + text}}, condition{in + " > 0 AND " + in + " = 0", []any{text, "\n" + text}}
+}
+
 // find returns the objects that the condition finds and the reader may see.
-func (s *searchable) find(tx *Tx, v Visibility, cond string, args []any, order string, limit int) ([]cloud.Found, error) {
+func (s *searchable) find(tx *Tx, v Visibility, c condition, order string, limit int) ([]cloud.Found, error) {
 	or := func(column string) string {
 		if column == "" {
 			return "''"
 		}
 		return column
 	}
-	name := "name"
-	if s.byID {
-		name = ""
-	}
 	visible, more := s.visible(v)
-	where := []string{cond, visible}
+	where := []string{c.where, visible}
 	if s.where != "" {
 		where = append(where, s.where)
 	}
 	var out []cloud.Found
 	err := tx.query(func(scan func(...any) error) error {
 		f := cloud.Found{Kind: s.kind, ParentKind: s.parentKind}
-		if err := scan(&f.ID, &f.Name, &f.State, &f.AccountID, &f.ParentID); err != nil {
+		if err := scan(&f.ID, &f.Name, &f.Title, &f.State, &f.AccountID, &f.ParentID); err != nil {
 			return err
 		}
 		if f.ParentID == "" {
@@ -159,8 +179,8 @@ func (s *searchable) find(tx *Tx, v Visibility, cond string, args []any, order s
 		}
 		out = append(out, f)
 		return nil
-	}, fmt.Sprintf("SELECT id, %s, %s, %s, %s FROM %s WHERE %s ORDER BY %s LIMIT %d",
-		or(name), or(s.state), or(s.account), or(s.parent), s.table, strings.Join(where, " AND "), order, limit), append(args, more...)...)
+	}, fmt.Sprintf("SELECT id, %s, %s, %s, %s, %s FROM %s WHERE %s ORDER BY %s LIMIT %d",
+		or(s.name), or(s.title), or(s.state), or(s.account), or(s.parent), s.table, strings.Join(where, " AND "), order, limit), append(c.args, more...)...)
 	return out, err
 }
 
@@ -189,7 +209,7 @@ func (tx *Tx) nameFound(list []cloud.Found, kinds map[cloud.Kind]Visibility) err
 		for _, id := range slices.Sorted(maps.Keys(names[s.kind])) {
 			args = append(args, id)
 		}
-		found, err := s.find(tx, kinds[s.kind], in("id", len(args)), args, "id", len(args))
+		found, err := s.find(tx, kinds[s.kind], condition{in("id", len(args)), args}, "id", len(args))
 		if err != nil {
 			return err
 		}

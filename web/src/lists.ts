@@ -64,12 +64,15 @@ function ask(o: ListOptions, params: URLSearchParams, chosen: { account?: string
   if (q && o.searchParam) query[o.searchParam] = q
   for (const p of o.params ?? []) if (get(p)) query[p] = get(p)
   const sort = get('sort') ?? o.sort
-  if (sort && !(q && o.searchParam)) query.sort = sort // what such a search finds is ranked
+  if (sort && !ranked(o, query)) query.sort = sort
   const cursor = get('cursor')
   if (cursor) query.cursor = cursor
   if (filter.length) query.filter = filter
   return query
 }
+
+// What a search of the API's own finds is ranked: it has no other order.
+const ranked = (o: ListOptions, query: Ask) => o.searchParam !== undefined && query[o.searchParam] !== undefined
 
 /** listQuery is the query of a list, with the key that the feed understands. */
 export function listQuery<P extends ListPath>(path: P, query: Ask, pathParams?: Record<string, string>) {
@@ -97,7 +100,8 @@ export type List<T> = {
   query: Ask
   filter: (name: string) => string
   setQ: (q: string) => void
-  setSort: (sort: string) => void
+  /** none where what a search finds is ranked */
+  setSort?: (sort: string) => void
   setFilter: (name: string, value: string) => void
   clear: () => void
   next?: () => void
@@ -152,13 +156,13 @@ export function useList<P extends ListPath>(path: P, o: ListOptions): List<ItemO
     loading: query.isPending,
     error: query.error,
     q: params.get(name('q')) ?? '',
-    sort: params.get(name('sort')) ?? o.sort,
+    sort: asked.sort,
     page: cursors.length + 1,
     query: asked,
     filtered: ['q', ...(o.filters ?? []), ...(o.params ?? [])].some((f) => params.get(name(f))),
     filter: (f) => params.get(name(f)) ?? '',
     setQ: (q) => set('q', q),
-    setSort: (s) => set('sort', s),
+    setSort: ranked(o, asked) ? undefined : (s) => set('sort', s),
     setFilter: (f, v) => set(f, v),
     clear: () => {
       const p = new URLSearchParams(params)

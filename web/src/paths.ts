@@ -15,7 +15,6 @@ export const paths = {
   // tenants
   accounts: '/accounts',
   account: one('accounts'),
-  accountCreate: create('accounts'),
   cloudspaces: '/cloudspaces',
   cloudspace: one('cloudspaces'),
   cloudspaceCreate: create('cloudspaces'),
@@ -101,4 +100,26 @@ const pages = new Set([
 /** pathOf is the page of an object, if its kind has one. */
 export function pathOf(kind: string | undefined, id: string | undefined): string | undefined {
   return kind && id && pages.has(kind) ? `/${kind}s/${id}` : undefined
+}
+
+// Where the objects of other kinds are seen: in a list, or on the page of what they lie in.
+const lists: Record<string, string> = {
+  'join-token': paths.joinTokens,
+  leftover: paths.leftovers,
+  location: paths.locations,
+  membership: paths.members,
+  'service-account': paths.serviceAccounts,
+  size: paths.sizes,
+  'ssh-key': paths.sshKeys,
+}
+const tabs: Record<string, string> = { disk: 'disks', 'port-forward': 'port-forwards' }
+
+type Found = { kind: string; id: string; name?: string; parent_kind?: string; parent_id?: string }
+
+/** placeOf is where something that a search found is seen. */
+export function placeOf(o: Found): string | undefined {
+  if (o.kind === 'page') return paths.page(o.parent_id ?? '', o.name ?? '')
+  const parent = pathOf(o.parent_kind, o.parent_id)
+  const tab = tabs[o.kind]
+  return pathOf(o.kind, o.id) ?? lists[o.kind] ?? (parent && tab ? part(parent, tab) : parent)
 }

@@ -57,6 +57,10 @@ export function useMay(s: Scope) {
 export const canWriteSomewhere = (me: Me) =>
   !me.read_only && (isOperator(me) || me.memberships.some((m) => m.role !== 'reader'))
 
+/** canManageSomewhere reports whether creating what only admins of an account or project may is worth offering. */
+export const canManageSomewhere = (me: Me) =>
+  !me.read_only && (isOperator(me) || me.memberships.some((m) => m.role === 'admin'))
+
 // The chosen account and cloudspace, kept for the next visit.
 type Chosen = { account?: string; cloudspace?: string }
 

@@ -4,12 +4,12 @@ import { type KeyboardEvent, useId, useState } from 'react'
 import { useNavigate } from 'react-router'
 import { api } from '@/api/client'
 import { useDebounced } from '@/lists'
-import { pathOf } from '@/paths'
-import { useMe } from '@/session'
+import { pathOf, placeOf } from '@/paths'
+import { choose, useMe } from '@/session'
 import { t } from '@/text'
 import { commands } from './nav'
 
-type Hit = { key: string; label: string; about: string; to: string; group: string }
+type Hit = { key: string; label: string; about: string; to: string; group: string; account?: string }
 
 /** Palette finds every object and every action by a few letters; ctrl-K opens it. */
 export function Palette({ onClose }: { onClose: () => void }) {
@@ -28,9 +28,13 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
   const hits: Hit[] = [
     ...(asked.trim().length >= 2 ? (found.data?.items ?? []) : []).flatMap((o) => {
-      const to = pathOf(o.kind, o.id)
-      const about = [o.kind, o.parent, o.account, o.state].filter(Boolean).join(' · ')
-      return to ? [{ key: o.kind + o.id, label: o.name ?? o.id, about, to, group: t.palette.objects }] : []
+      const to = placeOf(o)
+      const name = o.title && o.title !== o.name ? o.name : undefined
+      const about = [o.kind, name, o.parent, o.account, o.state].filter(Boolean).join(' · ')
+      // Lists are those of the chosen account.
+      const account = pathOf(o.kind, o.id) ? undefined : o.account_id
+      const label = o.title || o.name || o.id
+      return to ? [{ key: o.kind + o.id, label, about, to, group: t.palette.objects, account }] : []
     }),
     ...commands(me)
       .filter((c) => words.every((w) => `${c.label} ${c.words ?? ''}`.toLowerCase().includes(w)))
@@ -40,6 +44,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const go = (h?: Hit) => {
     if (!h) return
     onClose()
+    if (h.account) choose({ account: h.account })
     navigate(h.to)
   }
   const onKey = (e: KeyboardEvent) => {
@@ -86,7 +91,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
               onKeyDown={onKey}
             >
               <bdi>{h.label}</bdi>
-              <span className="atoll-small">{h.about || h.group}</span>
+              <bdi className="atoll-small">{h.about || h.group}</bdi>
             </div>
           ))}
         </div>

@@ -1,7 +1,7 @@
 // What the navigation holds, by who looks: one code base for tenants, product
 // teams and operators. A new area of pages adds its lines here.
 import { paths } from '@/paths'
-import { canWriteSomewhere, isOperator, isStaff, type Me, seesNodes } from '@/session'
+import { canManageSomewhere, canWriteSomewhere, isOperator, isStaff, type Me, seesNodes } from '@/session'
 import { t } from '@/text'
 
 export type NavItem = { label: string; to: string }
@@ -80,6 +80,10 @@ const toTenants = () => [
   { label: t.begin.image, to: paths.imageCreate },
   { label: t.begin.deployment, to: paths.deploymentCreate },
 ]
+const toAdmins = () => [
+  { label: t.begin.project, to: paths.projectCreate },
+  { label: t.begin.webhook, to: paths.webhookCreate },
+]
 const toOperators = () => [
   { label: t.begin.run, to: paths.run },
   { label: t.scripts.upload, to: paths.scriptCreate },
@@ -95,6 +99,7 @@ const toOperators = () => [
 export function commands(me: Me): Command[] {
   return [
     ...(canWriteSomewhere(me) ? toTenants() : []),
+    ...(canManageSomewhere(me) ? toAdmins() : []),
     ...(isOperator(me) && !me.read_only ? toOperators() : []),
     { label: t.nav.home, to: paths.home },
     ...navigation(me).flatMap((g) => g.items.map((i) => ({ ...i, words: g.label }))),

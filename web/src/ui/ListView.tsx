@@ -13,7 +13,7 @@ export type Shown<T> = {
   sort?: string
   page: number
   filtered: boolean
-  setSort: (sort: string) => void
+  setSort?: (sort: string) => void
   clear: () => void
   next?: () => void
   previous?: () => void

@@ -16,7 +16,7 @@ import { Time } from '@/ui/Time'
 import { type Ask, deploymentActions } from './actions'
 import { Dialogs } from './Dialogs'
 import { loadProjects, remember, remembered, useProjects } from './project'
-import { DeploymentState, Links, Overrides } from './state'
+import { DeploymentState, Hit, Hits, Links, Overrides } from './state'
 
 type Deployment = Schemas['Deployment']
 
@@ -24,7 +24,7 @@ const of = (project: string) => (project ? [`project=${project}`] : [])
 
 const live = (project: string) =>
   ({
-    search: 'search',
+    searchParam: 'search',
     filters: ['state'],
     scope: 'account',
     sort: '-status_at',
@@ -33,7 +33,7 @@ const live = (project: string) =>
 
 const archived = (project: string) =>
   ({
-    search: 'search',
+    searchParam: 'search',
     scope: 'account',
     sort: '-status_at',
     always: ['state=Archived', ...of(project)],
@@ -62,9 +62,10 @@ const columns = (projects?: Map<string, string>): Column<Deployment>[] => [
     cell: (d) => (
       <>
         <Link to={paths.deployment(d.id)}>
-          <bdi>{d.name}</bdi>
+          <Hit d={d} of="name" />
         </Link>
         {projects && <div className="atoll-small">{projects.get(d.project_id)}</div>}
+        <Hits d={d} />
       </>
     ),
   },
@@ -73,7 +74,7 @@ const columns = (projects?: Map<string, string>): Column<Deployment>[] => [
   { label: t.deployments.overrides, wide: true, cell: (d) => <Overrides d={d} /> },
   { label: t.deployments.created, sort: 'created_at', wide: true, cell: (d) => <Time value={d.created_at} /> },
   { label: t.deployments.changed, sort: 'status_at', wide: true, cell: (d) => <Time value={d.status_at} /> },
-  { label: t.deployments.owner, wide: true, cell: (d) => <bdi>{d.owner || t.none}</bdi> },
+  { label: t.deployments.owner, wide: true, cell: (d) => <Hit d={d} of="owner" /> },
 ]
 
 /** DeploymentsPage lists the deployments of a project, or of all, and below them those that are archived. */

@@ -3,6 +3,7 @@ import ExternalLinkAltIcon from '@patternfly/react-icons/dist/esm/icons/external
 import { useState } from 'react'
 import type { Schemas } from '@/api/client'
 import { t } from '@/text'
+import { Marked } from '@/ui/Marked'
 import { StateLabel } from '@/ui/StateLabel'
 
 type Deployment = Schemas['Deployment']
@@ -66,13 +67,42 @@ export function Links({ d }: { d: Deployment }) {
   )
 }
 
-/** Overrides are the values of a deployment's own, the first three unless all are wanted. */
+// Where a search found its words in a part of a deployment.
+const finds = (d: Deployment, field: Schemas['Match']['field'], key?: string) =>
+  d.found?.find((f) => f.field === field && f.key === key)
+
+/** Hit is the name or owner of a deployment, with what a search found in it. */
+export const Hit = ({ d, of }: { d: Deployment; of: 'name' | 'owner' }) => (
+  <Marked text={d[of] || t.none} at={finds(d, of)?.at} />
+)
+
+/** Hits are the texts of a deployment that its row does not show, if a search found something in them. */
+export function Hits({ d }: { d: Deployment }) {
+  const comment = finds(d, 'comment')
+  return (
+    <>
+      {comment && (
+        <div className="atoll-small atoll-clamp">
+          {t.deployments.comment}: <Marked text={d.comment ?? ''} at={comment.at} short />
+        </div>
+      )}
+      {d.found
+        ?.filter((f) => f.field === 'label')
+        .map((f) => (
+          <div key={f.key} className="atoll-small atoll-clamp">
+            <Marked text={f.key ?? ''} at={f.key_at} />: <Marked text={d.labels?.[f.key ?? ''] ?? ''} at={f.at} short />
+          </div>
+        ))}
+    </>
+  )
+}
+
+/** Overrides are the values of a deployment's own, the first three unless all are wanted: those that a search found come first. */
 export function Overrides({ d }: { d: Deployment }) {
   const [all, setAll] = useState(false)
-  const list = [
-    ...d.deployment.map((o) => ({ ...o, id: `d ${o.key}` })),
-    ...d.application.map((o) => ({ ...o, id: `a ${o.key}` })),
-  ]
+  const of = (field: 'deployment' | 'application') =>
+    d[field].map((o) => ({ ...o, id: `${field} ${o.key}`, found: finds(d, field, o.key) }))
+  const list = [...of('deployment'), ...of('application')].sort((a, b) => Number(!a.found) - Number(!b.found))
   if (list.length === 0) return <span className="atoll-small">{t.deployments.noOverrides}</span>
   return (
     <>
@@ -80,10 +110,13 @@ export function Overrides({ d }: { d: Deployment }) {
         {(all ? list : list.slice(0, 3)).map((o) => (
           <li key={o.id}>
             {o.deleted ? (
-              <del title={t.config.state.deleted}>{o.key}</del>
+              <del title={t.config.state.deleted}>
+                <Marked text={o.key} at={o.found?.key_at} />
+              </del>
             ) : (
               <>
-                {o.key}: <bdi>{o.secret ? '•••' : (o.value ?? '')}</bdi>
+                <Marked text={o.key} at={o.found?.key_at} />:{' '}
+                {o.secret ? '•••' : <Marked text={o.value ?? ''} at={o.found?.at} short />}
               </>
             )}
           </li>

@@ -157,6 +157,8 @@ export const frame = {
     cloudspace: 'Create a cloudspace',
     image: 'Bring in an image',
     deployment: 'Create a deployment',
+    project: 'Create a project',
+    webhook: 'Create a webhook',
     run: 'Run a command or a script on nodes',
     map: 'Map of the nodes',
   },
