@@ -58,6 +58,7 @@ test: ## install what is missing and run every test, with the race detector
 
 test-portal: build ## test the portal in Chromium against a real controller: make test-portal FLAGS=e2e/machines.spec.ts
 	test/setup.sh test
+	go -C test/oidc build -o $(CURDIR)/bin/ .
 	cd web && npm run --silent test && npm run --silent e2e -- $(FLAGS)
 
 test-kube: build-kube ## test the helm control scripts against a real Kubernetes, which is built the first time, in minutes

@@ -4,20 +4,26 @@ package demodata_test
 
 import (
 	"bufio"
+	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"atoll/api"
 	"atoll/client"
 	"atoll/test/program"
 )
 
-// up runs the program until a line of its log has one of the words, and returns
-// the line and the address. The rest of the log is read until the test ends.
-func up(t *testing.T, bin, data string, until ...string) (line, url string) {
+// up runs the program until its demo data is ready, and returns its address and what
+// stops it. The rest of the log is read until it ends.
+func up(t *testing.T, bin, data string) (url string, stop func()) {
 	t.Helper()
 	cmd := exec.Command(bin, "up", "--data", data, "--listen", "127.0.0.1:0", "--agent-listen", "127.0.0.1:0", "--deployments-listen", "127.0.0.1:0", "--sim", "8", "--demo-data")
 	log, err := cmd.StderrPipe()
@@ -27,38 +33,74 @@ func up(t *testing.T, bin, data string, until ...string) (line, url string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		cmd.Wait()
 	})
+	t.Cleanup(stop)
 	in := bufio.NewScanner(log)
 	for in.Scan() {
 		if _, address, ok := strings.Cut(in.Text(), `msg="controller ready" people=`); ok {
 			url = strings.Fields(address)[0]
 		}
-		for _, word := range until {
-			if strings.Contains(in.Text(), word) {
-				line = in.Text()
-				go func() {
-					for in.Scan() {
-					}
-				}()
-				return line, url
-			}
+		if strings.Contains(in.Text(), "demo data ready") {
+			go func() {
+				for in.Scan() {
+				}
+			}()
+			return url, stop
 		}
 	}
-	t.Fatal("the program ended before its log said ", until)
-	return "", ""
+	t.Fatal("the program ended before the demo data was ready")
+	return "", nil
+}
+
+// kinds are all that the demo data has objects of, but for what comes by itself: jobs
+// of schedules, and events.
+var kinds = []string{
+	"accounts", "users", "memberships", "ssh-keys", "cloudspaces", "machines", "disks", "port-forwards", "images", "nodes",
+	"projects", "bundles", "deployments", "actions", "scripts", "schedules", "spaces", "pages", "operations",
+}
+
+// there is what the installation has: the id and the name of each object, by kind.
+func there(t *testing.T, url, token string) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for _, kind := range kinds {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/api/v1/"+kind+"?limit=1000", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page api.Page[struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		}]
+		err = json.NewDecoder(res.Body).Decode(&page)
+		res.Body.Close()
+		if err != nil || len(page.Items) == 0 || page.Next != "" {
+			t.Fatalf("%s: %d, %d items, %v", kind, res.StatusCode, len(page.Items), err)
+		}
+		for _, item := range page.Items {
+			out[kind] = append(out[kind], item.ID+" "+item.Name)
+		}
+	}
+	return out
 }
 
 func TestDemoData(t *testing.T) {
 	bin, data := program.Build(t), filepath.Join(t.TempDir(), "data")
-	_, url := up(t, bin, data, "demo data ready")
-	token, err := os.ReadFile(filepath.Join(data, "admin.token"))
+	url, stop := up(t, bin, data)
+	text, err := os.ReadFile(filepath.Join(data, "admin.token"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.New(client.Config{URL: url, Token: string(token)})
+	token := strings.TrimSpace(string(text))
+	c, err := client.New(client.Config{URL: url, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,5 +130,12 @@ func TestDemoData(t *testing.T) {
 		if err != nil || len(html.Problems) > 0 {
 			t.Errorf("page %s: %v, %v", p.Slug, html, err)
 		}
+	}
+	// Once more on the same data: nothing is there twice.
+	before := there(t, url, token)
+	stop()
+	url, _ = up(t, bin, data)
+	if d := cmp.Diff(before, there(t, url, token)); d != "" {
+		t.Errorf("the second start changed what is there (-before +after):\n%s", d)
 	}
 }

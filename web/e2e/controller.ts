@@ -1,7 +1,7 @@
 // Starts a real controller with simulated nodes for all tests, and ends it after them.
 // ATOLL_BIN is the program; without it, bin/atoll of `make build`.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -57,14 +57,22 @@ export type Controller = {
   stop: () => Promise<void>
 }
 
-/** startController starts a controller of its own with simulated nodes. session is where the cookies go. */
-export async function startController(session: string, sim = 20): Promise<Controller> {
+/**
+ * startController starts a controller of its own. session is where the cookies go. It has
+ * simulated nodes, or with lines of a configuration file none.
+ */
+export async function startController(session: string, sim = 20, config = ''): Promise<Controller> {
   const bin = resolve(process.env.ATOLL_BIN ?? '../bin/atoll')
   // Deployments that are processes do not see /tmp, and only root starts them.
   const data = mkdtempSync(join(process.getuid?.() === 0 ? '/var/lib' : tmpdir(), 'atoll-portal-'))
   const [people, agents, deployments] = [await freePort(), await freePort(), await freePort()]
   const url = `http://127.0.0.1:${people}`
   const log = openSync(join(data, 'log'), 'w')
+  const file = join(data, 'server.yaml')
+  writeFileSync(file, `data: ${data}\nlisten: 127.0.0.1:${people}\nagent-listen: 127.0.0.1:${agents}\n${config}`)
+  const up = ['up', '--data', data, '--sim', String(sim), '--no-machines', '--listen', `127.0.0.1:${people}`]
+    .concat('--agent-listen', `127.0.0.1:${agents}`)
+    .concat('--deployments-listen', `127.0.0.1:${deployments}`)
   let controller: ChildProcess | undefined
   let token = ''
   const halt = async () => {
@@ -75,13 +83,7 @@ export async function startController(session: string, sim = 20): Promise<Contro
     await exited
   }
   const resume = async () => {
-    controller = spawn(
-      bin,
-      ['up', '--data', data, '--sim', String(sim), '--no-machines', '--listen', `127.0.0.1:${people}`]
-        .concat('--agent-listen', `127.0.0.1:${agents}`)
-        .concat('--deployments-listen', `127.0.0.1:${deployments}`),
-      { stdio: ['ignore', log, log] },
-    )
+    controller = spawn(bin, config ? ['server', '--config', file] : up, { stdio: ['ignore', log, log] })
     await until('the controller', async () => {
       if (controller?.exitCode !== null) throw new Error(readFileSync(join(data, 'log'), 'utf8'))
       return (await fetch(`${url}/readyz`)).ok ? true : undefined

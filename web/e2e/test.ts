@@ -118,9 +118,15 @@ export const testWith = (sim: number, prepare = async (_: Api) => {}) =>
     },
   })
 
+/** findings are the serious and critical ones of axe; of the rules alone, if there are some. */
+export async function findings(page: Page, ...rules: string[]) {
+  const axe = new AxeBuilder({ page })
+  const found = await (rules.length ? axe.withRules(rules) : axe).analyze()
+  const serious = found.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical')
+  return serious.map((v) => `${v.id}: ${v.nodes.map((x) => x.target.join(' ')).join(', ')}`)
+}
+
 /** accessible fails on serious and critical findings of axe. */
 export async function accessible(page: Page) {
-  const found = await new AxeBuilder({ page }).analyze()
-  const serious = found.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical')
-  expect(serious.map((v) => `${v.id}: ${v.nodes.map((x) => x.target.join(' ')).join(', ')}`)).toEqual([])
+  expect(await findings(page)).toEqual([])
 }

@@ -10,6 +10,7 @@ import { NotFound } from './pages/NotFound'
 import { paths } from './paths'
 import { admin } from './routes/admin'
 import { operate } from './routes/operate'
+import { outside } from './routes/outside'
 import { staging } from './routes/staging'
 import { tenant } from './routes/tenant'
 import { wiki } from './routes/wiki'
@@ -42,9 +43,7 @@ const pages: RouteObject[] = [
 ]
 
 export const router = createBrowserRouter([
-  { path: paths.login, lazy: () => import('./pages/login/LoginPage'), errorElement: <Crash /> },
-  { path: paths.setup, lazy: () => import('./pages/login/SetupPage'), errorElement: <Crash /> },
-  { path: paths.enrol, lazy: () => import('./pages/login/EnrolPage'), errorElement: <Crash /> },
+  { errorElement: <Crash />, children: outside },
   {
     path: '/',
     loader: requireMe,

@@ -9,8 +9,6 @@ import { Equivalent } from './Equivalent'
 import type { Request } from './request'
 import { useSubmit } from './useSubmit'
 
-export { newKey } from './useSubmit'
-
 type Props<V extends FieldValues> = {
   defaults: DefaultValues<V>
   /** the call that the form makes, from what is typed */

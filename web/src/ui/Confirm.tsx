@@ -6,7 +6,10 @@ import { ErrorView } from './ErrorView'
 type Props = {
   title: string
   verb: string
+  /** what is lost cannot be had again */
   danger?: boolean
+  /** whether it cannot be confirmed yet */
+  blocked?: boolean
   children?: ReactNode
   /** whether what is typed will do; the fields say what is wrong */
   valid?: () => Promise<boolean>
@@ -15,10 +18,10 @@ type Props = {
 }
 
 /**
- * Confirm asks once before something is done that can be undone, and stays open with
- * the reason if it is refused. Its children may be fields: Enter confirms.
+ * Confirm asks once before something is done, and stays open with the reason if it is
+ * refused. Its children may be fields: Enter confirms.
  */
-export function Confirm({ title, verb, danger, children, valid, onConfirm, onClose }: Props) {
+export function Confirm({ title, verb, danger, blocked, children, valid, onConfirm, onClose }: Props) {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<Error>()
   const go = async () => {
@@ -34,14 +37,14 @@ export function Confirm({ title, verb, danger, children, valid, onConfirm, onClo
   }
   return (
     <Modal isOpen variant="small" onClose={onClose} aria-labelledby="ask-title">
-      <ModalHeader title={title} labelId="ask-title" />
+      <ModalHeader title={title} titleIconVariant={danger ? 'warning' : undefined} labelId="ask-title" />
       <ModalBody>
         {error && <ErrorView error={error} />}
         <Form
           id="ask-form"
           onSubmit={(e) => {
             e.preventDefault()
-            if (!busy) void go()
+            if (!busy && !blocked) void go()
           }}
         >
           {typeof children === 'string' ? <Content component="p">{children}</Content> : children}
@@ -53,7 +56,7 @@ export function Confirm({ title, verb, danger, children, valid, onConfirm, onClo
           type="submit"
           form="ask-form"
           isLoading={busy}
-          isDisabled={busy}
+          isDisabled={busy || blocked}
         >
           {verb}
         </Button>

@@ -2,8 +2,8 @@ import { Checkbox, Content, FileUpload, FormGroup } from '@patternfly/react-core
 import { useState } from 'react'
 import { FormProvider, useForm } from 'react-hook-form'
 import { ApiError, client, csrfHeader, readProblem, type Schemas, Unreachable } from '@/api/client'
-import { newKey } from '@/form/FormPage'
 import { SelectField, TextField } from '@/form/fields'
+import { newKey } from '@/form/useSubmit'
 import { t } from '@/text'
 import { Confirm } from '@/ui/Confirm'
 

@@ -1,7 +1,7 @@
 import { Alert, Button, Card, CardBody, CardFooter, CardTitle, Label } from '@patternfly/react-core'
 import { useState } from 'react'
 import { client, type Schemas } from '@/api/client'
-import { newKey } from '@/form/FormPage'
+import { newKey } from '@/form/useSubmit'
 import { bytes } from '@/format'
 import { useList } from '@/lists'
 import { t } from '@/text'

@@ -2,11 +2,9 @@ import { Alert, Button, Modal, ModalBody, ModalFooter, ModalHeader } from '@patt
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { client, type Schemas } from '@/api/client'
-import { queries } from '@/api/queries'
-import { FormModal } from '@/form/FormModal'
-import { CheckField, NumberField, TextField } from '@/form/fields'
-import { flag } from '@/form/request'
+import { readAgain } from '@/api/queries'
 import { listQuery } from '@/lists'
+import { TokenForm } from '@/pages/profile/TokenCreate'
 import { t } from '@/text'
 import { ConfirmDelete } from '@/ui/ConfirmDelete'
 import { Copyable } from '@/ui/Copyable'
@@ -28,21 +26,19 @@ const columns: Column<Token>[] = [
 
 /** Tokens is the tokens of a service account; the secret of a new one is shown once. */
 export function Tokens({ of, onClose }: { of: Schemas['ServiceAccount']; onClose: () => void }) {
-  const query = listQuery('/api/v1/tokens', { limit: 200, user: of.id })
-  const list = useQuery(query)
+  const list = useQuery(listQuery('/api/v1/tokens', { limit: 200, user: of.id }))
   const [secret, setSecret] = useState<string>()
   const [creating, setCreating] = useState(false)
   const [deleting, setDeleting] = useState<Token>()
-  // Tokens are nobody else’s business: no event tells of those of another user.
-  const again = () => queries.invalidateQueries({ queryKey: query.queryKey })
   if (creating)
     return (
-      <Create
+      <TokenForm
+        title={`${x.newToken}: ${of.name}`}
         of={of}
         onClose={() => setCreating(false)}
         onCreated={(s) => {
           setSecret(s)
-          void again()
+          setCreating(false)
         }}
       />
     )
@@ -54,7 +50,7 @@ export function Tokens({ of, onClose }: { of: Schemas['ServiceAccount']; onClose
         onClose={() => setDeleting(undefined)}
         onConfirm={async () => {
           await client.DELETE('/api/v1/tokens/{token}', { params: { path: { token: deleting.id } } })
-          await again()
+          await readAgain('/api/v1/tokens')
         }}
       >
         {x.deletingToken}
@@ -95,48 +91,5 @@ export function Tokens({ of, onClose }: { of: Schemas['ServiceAccount']; onClose
         <Button onClick={onClose}>{x.done}</Button>
       </ModalFooter>
     </Modal>
-  )
-}
-
-type Values = { name: string; days?: number; read: boolean }
-type CreateProps = { of: Schemas['ServiceAccount']; onClose: () => void; onCreated: (secret: string) => void }
-
-function Create({ of, onClose, onCreated }: CreateProps) {
-  const body = (v: Values) => ({
-    name: v.name,
-    user: of.id,
-    scope: v.read ? ('read' as const) : ('full' as const),
-    ...(v.days && { ttl: `${v.days * 24}h` }),
-  })
-  return (
-    <FormModal<Values>
-      title={`${x.newToken}: ${of.name}`}
-      defaults={{ name: '', days: 90, read: false }}
-      submit={t.create}
-      onClose={onClose}
-      request={(v) => ({
-        method: 'POST',
-        path: '/tokens',
-        body: body(v),
-        cli: [
-          'token create',
-          v.name || 'NAME',
-          flag('user', of.id),
-          v.read && '--scope read',
-          flag('ttl', v.days && `${v.days * 24}h`),
-        ],
-      })}
-      onSubmit={async (v, key) => {
-        const { data } = await client.POST('/api/v1/tokens', {
-          params: { header: { 'Idempotency-Key': key } },
-          body: body(v),
-        })
-        if (data) onCreated(data.secret)
-      }}
-    >
-      <TextField<Values> name="name" label={x.tokenName} required autoFocus />
-      <NumberField<Values> name="days" label={x.days} help={x.daysHelp} min={1} />
-      <CheckField<Values> name="read" label={x.readOnly} />
-    </FormModal>
   )
 }

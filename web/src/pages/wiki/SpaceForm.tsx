@@ -1,127 +1,78 @@
-import {
-  Button,
-  Form,
-  FormGroup,
-  FormSelect,
-  FormSelectOption,
-  Modal,
-  ModalBody,
-  ModalFooter,
-  ModalHeader,
-  TextArea,
-  TextInput,
-} from '@patternfly/react-core'
-import { type FormEvent, useState } from 'react'
 import { useNavigate } from 'react-router'
 import { client, ifMatch, type Schemas } from '@/api/client'
-import { Equivalent } from '@/form/Equivalent'
-import { newKey } from '@/form/FormPage'
+import { FormModal } from '@/form/FormModal'
+import { SelectField, TextAreaField, TextField } from '@/form/fields'
 import { flag, quote } from '@/form/request'
 import { paths } from '@/paths'
 import { isOperator, useChosen, useMe } from '@/session'
 import { t } from '@/text'
-import { ErrorView } from '@/ui/ErrorView'
 
 const x = t.pages
 
+type Space = Schemas['WikiSpace']
+type Values = Pick<Space, 'name' | 'title' | 'readers'> & { description: string }
+
+const valuesOf = (s?: Space): Values => ({
+  name: s?.name ?? '',
+  title: s?.title ?? '',
+  description: s?.description ?? '',
+  readers: s?.readers ?? 'scope',
+})
+
 /** SpaceForm creates a space, or changes one. */
-export function SpaceForm({ space, onClose }: { space?: Schemas['WikiSpace']; onClose: () => void }) {
+export function SpaceForm({ space, onClose }: { space?: Space; onClose: () => void }) {
   const operator = isOperator(useMe())
   const { account } = useChosen()
   const navigate = useNavigate()
-  const [key] = useState(newKey)
-  const [error, setError] = useState<Error>()
-  const [typed, setTyped] = useState({
-    name: space?.name ?? '',
-    title: space?.title ?? '',
-    description: space?.description ?? '',
-    readers: space?.readers ?? ('scope' as const),
-  })
   const scope = account && !space ? { account } : {}
-  const body = { ...scope, ...typed }
-  const submit = async (e: FormEvent) => {
-    e.preventDefault()
-    try {
-      if (space) {
-        const params = { path: { space: space.id }, header: ifMatch(space.version) }
-        await client.PATCH('/api/v1/spaces/{space}', { params, body: typed })
-        onClose()
-      } else {
-        const params = { header: { 'Idempotency-Key': key } }
-        const made = await client.POST('/api/v1/spaces', { params, body })
-        navigate(paths.space(made.data?.id ?? ''))
-      }
-    } catch (e) {
-      setError(e as Error)
-    }
+  const path = { space: space?.id ?? '' }
+  const submit = async (v: Values, key: string, version: number) => {
+    if (space) return client.PATCH('/api/v1/spaces/{space}', { params: { path, header: ifMatch(version) }, body: v })
+    const params = { header: { 'Idempotency-Key': key } }
+    const { data } = await client.POST('/api/v1/spaces', { params, body: { ...scope, ...v } })
+    return navigate(paths.space(data?.id ?? ''))
   }
-  const text = (field: 'name' | 'title', label: string) => (
-    <FormGroup label={label} fieldId={`space-${field}`} isRequired={field === 'name'}>
-      <TextInput
-        id={`space-${field}`}
-        value={typed[field]}
-        onChange={(_, v) => setTyped({ ...typed, [field]: v })}
-        autoFocus={field === 'name'}
-      />
-    </FormGroup>
-  )
+  const edit = space && {
+    version: space.version,
+    reload: async () => {
+      const { data } = await client.GET('/api/v1/spaces/{space}', { params: { path } })
+      return { version: data?.version ?? 0, values: valuesOf(data) }
+    },
+    labels: { name: x.spaceName, title: x.spaceTitle, description: x.description, readers: x.readers },
+  }
   return (
-    <Modal isOpen variant="medium" onClose={onClose} aria-labelledby="space-form-title">
-      <ModalHeader title={space ? space.title : x.spaceCreate} labelId="space-form-title" />
-      <ModalBody>
-        {error && <ErrorView error={error} />}
-        <Form id="space-form" onSubmit={submit}>
-          {!space && (
-            <p>
-              {x.scope}: {account ? x.chosenAccount : x.installation}
-            </p>
-          )}
-          {text('name', x.spaceName)}
-          {text('title', x.spaceTitle)}
-          <FormGroup label={x.description} fieldId="space-description">
-            <TextArea
-              id="space-description"
-              value={typed.description}
-              onChange={(_, description) => setTyped({ ...typed, description })}
-            />
-          </FormGroup>
-          {operator && (
-            <FormGroup label={x.readers} fieldId="space-readers">
-              <FormSelect
-                id="space-readers"
-                value={typed.readers}
-                onChange={(_, readers) => setTyped({ ...typed, readers: readers as typeof typed.readers })}
-              >
-                {Object.entries(x.readersOf).map(([value, label]) => (
-                  <FormSelectOption key={value} value={value} label={label} />
-                ))}
-              </FormSelect>
-            </FormGroup>
-          )}
-          <Equivalent
-            request={() => ({
-              method: space ? 'PATCH' : 'POST',
-              path: space ? `/spaces/${space.id}` : '/spaces',
-              body: space ? typed : body,
-              cli: [
-                space ? `space update ${space.id}` : `space create ${quote(typed.name || 'NAME')}`,
-                flag('account', scope.account),
-                flag('title', typed.title),
-                flag('description', typed.description),
-                flag('readers', typed.readers),
-              ],
-            })}
-          />
-        </Form>
-      </ModalBody>
-      <ModalFooter>
-        <Button type="submit" form="space-form" isDisabled={!typed.name}>
-          {space ? t.save : t.create}
-        </Button>
-        <Button variant="link" onClick={onClose}>
-          {t.cancel}
-        </Button>
-      </ModalFooter>
-    </Modal>
+    <FormModal<Values>
+      title={space ? space.title : x.spaceCreate}
+      lead={!space && `${x.scope}: ${account ? x.chosenAccount : x.installation}`}
+      defaults={valuesOf(space)}
+      edit={edit}
+      submit={space ? t.save : t.create}
+      onClose={onClose}
+      onSubmit={submit}
+      request={(v) => ({
+        method: space ? 'PATCH' : 'POST',
+        path: space ? `/spaces/${space.id}` : '/spaces',
+        body: { ...scope, ...v },
+        cli: [
+          space ? `space update ${space.id}` : `space create ${quote(v.name || 'NAME')}`,
+          flag('account', scope.account),
+          space && flag('name', v.name),
+          flag('title', v.title),
+          flag('description', v.description),
+          flag('readers', v.readers),
+        ],
+      })}
+    >
+      <TextField<Values> name="name" label={x.spaceName} required autoFocus />
+      <TextField<Values> name="title" label={x.spaceTitle} />
+      <TextAreaField<Values> name="description" label={x.description} />
+      {operator && (
+        <SelectField<Values>
+          name="readers"
+          label={x.readers}
+          options={Object.entries(x.readersOf).map(([value, label]) => ({ value, label }))}
+        />
+      )}
+    </FormModal>
   )
 }

@@ -43,9 +43,10 @@ export const admin = {
     tokensAbout:
       'A token signs in a program: the command line, Terraform, a pipeline. It can do what you can, or less.',
     tokenCreate: 'Make a token',
-    tokenName: 'Name',
+    tokenName: 'Name of the token',
     tokenReadOnly: 'It may only read',
-    tokenDays: 'Days until it ends; empty for never',
+    tokenDays: 'Days that it holds',
+    tokenDaysHelp: 'Empty: for ever.',
     tokenShown: 'Copy the token now. It is not shown again.',
     tokenNone: 'You have no tokens.',
     from: 'From',

@@ -346,8 +346,6 @@ export const tenant = {
     newToken: 'New token',
     tokenName: 'Name of the token',
     tokenShown: 'Copy it now: it is shown only this once.',
-    days: 'Days that it holds',
-    daysHelp: 'Empty: for ever.',
     readOnly: 'It may only read',
     expires: 'Expires',
     lastUsed: 'Last used',
