@@ -173,9 +173,15 @@ func (f *Filler) images(ctx context.Context) error {
 func (f *Filler) machines(ctx context.Context) error {
 	for _, g := range machines {
 		for i := range g.n {
-			r, err := f.Client.Machines().Create(ctx, api.MachineCreate{
-				Account: g.account, Cloudspace: g.space, Name: fmt.Sprintf("%s-%d", g.prefix, i+1), Image: g.image, Size: g.size,
-			})
+			name := fmt.Sprintf("%s-%d", g.prefix, i+1)
+			// Where there is no room for another one, that it is there already is not said.
+			if _, err := f.Client.Machines().Get(ctx, name, client.In(g.account, g.space)); client.CodeOf(err) != client.NotFound {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			r, err := f.Client.Machines().Create(ctx, api.MachineCreate{Account: g.account, Cloudspace: g.space, Name: name, Image: g.image, Size: g.size})
 			if err := made(f, r, err); err != nil {
 				return err
 			}

@@ -210,3 +210,30 @@ test('a thousand deployments are paged, and found by a word', async ({ page, api
   await page.getByLabel('Search by').fill('copy-777')
   await expect(rows.nth(1)).toContainText('copy-777')
 })
+
+test('what a search found is marked, wherever it is', async ({ page, api }) => {
+  const { account } = await api.account()
+  const p = await simulated(api, account)
+  const d = await deployment(api, p, {
+    comment: `asked for by the colleagues of the fruit department, for oranges`,
+    labels: { fruit: 'orange' },
+    application: [
+      { key: 'a', value: '1' },
+      { key: 'b', value: '2' },
+      { key: 'c', value: '3' },
+      { key: 'orange.tag', value: `a long value, at whose end is an orange` },
+    ],
+  })
+  await deployment(api, p, { comment: 'apples' })
+  await page.goto(`/deployments?project=${p.id}`)
+  await page.getByLabel('Search by').fill('orange')
+  const rows = page.getByRole('grid', { name: 'Deployments', exact: true }).getByRole('row')
+  await expect(rows).toHaveCount(2)
+  const row = rows.filter({ hasText: d.name })
+  await expect(row.locator('mark')).toHaveText(['orange', 'orange', 'orange', 'orange'])
+  await expect(row).toContainText('fruit: orange')
+  await expect(row).toContainText('… at whose end is an orange')
+  // What fits best comes first: there is no other order.
+  await expect(page.getByRole('columnheader', { name: 'Name' }).getByRole('button')).toHaveCount(0)
+  await accessible(page)
+})

@@ -21,19 +21,11 @@ test('a session that ends comes back to the same place, with what was typed', as
   await expect(page.getByLabel('vCPUs')).toHaveValue('3')
 })
 
-test('markup and text from right to left in names is text, everywhere', async ({ page, api }) => {
-  const { account } = await api.account()
-  const bad = '<img src=x onerror=alert(1)> \u202egnp.exe'
-  const user = await api.user({ account: account.id, role: 'reader' })
-  await api.call('PATCH', `/users/${user.id}`, { full_name: bad })
+test('markup in an address is text', async ({ page }) => {
   let alerted = false
   page.on('dialog', () => {
     alerted = true
   })
-  await page.goto(`/users/${user.id}`)
-  await expect(page.getByText(bad).first()).toBeVisible()
-  await page.goto(`/users?q=${encodeURIComponent(user.name)}`)
-  await expect(page.getByText(bad)).toBeVisible()
   await page.goto(`/events?action=${encodeURIComponent('"><script>alert(1)</script>')}`)
   await expect(page.getByRole('heading', { name: 'Nothing matches' })).toBeVisible()
   expect(alerted).toBe(false)

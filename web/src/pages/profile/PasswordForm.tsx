@@ -1,53 +1,44 @@
-import { Button, Form, FormGroup, TextInput } from '@patternfly/react-core'
-import { type FormEvent, useState } from 'react'
+import { Button, Form } from '@patternfly/react-core'
+import { FormProvider } from 'react-hook-form'
 import { client } from '@/api/client'
+import { TextField } from '@/form/fields'
+import { useSubmit } from '@/form/useSubmit'
 import { toast } from '@/frame/toasts'
 import { t } from '@/text'
-import { ErrorView } from '@/ui/ErrorView'
 
-const empty = { old: '', new: '', repeat: '' }
+type Values = { old: string; new: string; repeat: string }
+
+const empty: Values = { old: '', new: '', repeat: '' }
 
 /** PasswordForm changes one's own password. */
 export function PasswordForm({ user }: { user: string }) {
-  const [typed, setTyped] = useState(empty)
-  const [error, setError] = useState<Error>()
-  const submit = async (e: FormEvent) => {
-    e.preventDefault()
-    if (typed.new !== typed.repeat) return setError(new Error(t.signIn.differ))
-    try {
-      await client.POST('/api/v1/users/{user}/password', {
-        params: { path: { user } },
-        body: { password: typed.new, old_password: typed.old },
-      })
-      setTyped(empty)
-      setError(undefined)
+  const { form, submit, alerts } = useSubmit<Values>({
+    defaults: empty,
+    onSubmit: async (v) => {
+      const body = { password: v.new, old_password: v.old }
+      await client.POST('/api/v1/users/{user}/password', { params: { path: { user } }, body })
+      form.reset(empty)
       toast('success', t.profile.changed)
-    } catch (e) {
-      setError(e as Error)
-    }
-  }
-  const input = (key: keyof typeof empty, label: string, autoComplete: string) => (
-    <FormGroup label={label} fieldId={`password-${key}`} isRequired>
-      <TextInput
-        id={`password-${key}`}
-        type="password"
-        autoComplete={autoComplete}
-        value={typed[key]}
-        onChange={(_, v) => setTyped({ ...typed, [key]: v })}
-      />
-    </FormGroup>
-  )
+    },
+  })
+  const input = { type: 'password', required: true } as const
   return (
-    <Form onSubmit={submit} className="atoll-form">
-      {error && <ErrorView error={error} />}
-      {input('old', t.profile.oldPassword, 'current-password')}
-      {input('new', t.profile.newPassword, 'new-password')}
-      {input('repeat', t.signIn.repeat, 'new-password')}
-      <div>
-        <Button type="submit" isDisabled={!typed.old || typed.new.length < 10}>
-          {t.profile.change}
-        </Button>
-      </div>
-    </Form>
+    <FormProvider {...form}>
+      <Form onSubmit={submit} className="atoll-form" noValidate>
+        {alerts}
+        <TextField<Values> name="old" label={t.profile.oldPassword} autoComplete="current-password" {...input} />
+        <TextField<Values> name="new" label={t.profile.newPassword} autoComplete="new-password" {...input} />
+        <TextField<Values>
+          name="repeat"
+          label={t.signIn.repeat}
+          autoComplete="new-password"
+          rules={{ validate: (again, v) => again === v.new || t.signIn.differ }}
+          {...input}
+        />
+        <div>
+          <Button type="submit">{t.profile.change}</Button>
+        </div>
+      </Form>
+    </FormProvider>
   )
 }

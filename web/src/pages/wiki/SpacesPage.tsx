@@ -27,38 +27,40 @@ export function Component() {
   const create = canWriteSomewhere(me) && <Button onClick={() => setCreating(true)}>{x.spaceCreate}</Button>
   return (
     <Page title={x.title} lead={x.about} actions={create}>
-      <SearchInput
-        className="atoll-form"
-        aria-label={x.search}
-        placeholder={x.search}
-        value={text}
-        onChange={(_, v) => setText(v)}
-        onClear={() => setText('')}
-      />
-      {list.error && <ErrorView error={list.error} />}
-      {q ? (
-        <Hits q={q} />
-      ) : list.items.length === 0 && !list.loading ? (
-        <Empty title={t.list.empty} actions={create} />
-      ) : (
-        <div className="atoll-grid">
-          {list.items.map((s) => (
-            <Card key={s.id} isCompact>
-              <CardTitle component="h2">
-                <Link to={paths.space(s.id)}>
-                  <bdi>{s.title}</bdi>
-                </Link>
-              </CardTitle>
-              <CardBody>
-                <p className="atoll-text">{s.description}</p>
-                <p className="atoll-small">
-                  {x.count(s.pages)} · {x.readersOf[s.readers]}
-                </p>
-              </CardBody>
-            </Card>
-          ))}
-        </div>
-      )}
+      <div className="atoll-stack">
+        <SearchInput
+          className="atoll-form"
+          aria-label={x.search}
+          placeholder={x.search}
+          value={text}
+          onChange={(_, v) => setText(v)}
+          onClear={() => setText('')}
+        />
+        {list.error && <ErrorView error={list.error} />}
+        {q ? (
+          <Hits q={q} />
+        ) : list.items.length === 0 && !list.loading ? (
+          <Empty title={t.list.empty} actions={create} />
+        ) : (
+          <div className="atoll-grid">
+            {list.items.map((s) => (
+              <Card key={s.id} isCompact>
+                <CardTitle component="h2">
+                  <Link to={paths.space(s.id)}>
+                    <bdi>{s.title}</bdi>
+                  </Link>
+                </CardTitle>
+                <CardBody>
+                  <p className="atoll-text">{s.description}</p>
+                  <p className="atoll-small">
+                    {x.count(s.pages)} · {x.readersOf[s.readers]}
+                  </p>
+                </CardBody>
+              </Card>
+            ))}
+          </div>
+        )}
+      </div>
       {creating && <SpaceForm onClose={() => setCreating(false)} />}
     </Page>
   )
