@@ -2,9 +2,11 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"atoll/internal/authz"
 	"atoll/internal/cloud"
 	"atoll/internal/store"
 )
@@ -123,4 +125,20 @@ func TestSearchOfPages(t *testing.T) {
 			t.Errorf("found %+v", list)
 		}
 	})
+}
+
+// TestSearchKnowsAllKinds: a new kind is looked in, or there is a reason why not.
+func TestSearchKnowsAllKinds(t *testing.T) {
+	t.Parallel()
+	not := []cloud.Kind{
+		cloud.KindInstallation, cloud.KindSettings, cloud.KindQuota, // there is one, or one of each account
+		cloud.KindEvent,                     // too many
+		cloud.KindToken, cloud.KindSession, // nobody's but the owner's
+	}
+	known := store.SearchKinds()
+	for k := range authz.Kinds(authz.Roles{Installation: cloud.InstallationAdmin}) {
+		if slices.Contains(known, k) == slices.Contains(not, k) {
+			t.Errorf("a search looks in %s: %t", k, slices.Contains(known, k))
+		}
+	}
 }

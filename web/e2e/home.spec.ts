@@ -57,7 +57,7 @@ test('ctrl-K finds pages by their titles, and what is in lists and on other page
     await page.keyboard.press('Enter')
   }
   await find(title.toLowerCase(), /floods\/cellar/)
-  await expect(page.getByRole('heading', { level: 1, name: title })).toBeVisible()
+  await expect(page.getByRole('heading', { level: 1, name: title }).first()).toBeVisible()
   await find(disks[0]?.id ?? '', /disk/)
   await expect(page).toHaveURL(`/machines/${m.id}/disks`)
   await find(laptop, /ssh-key/)
