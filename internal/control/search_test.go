@@ -132,7 +132,7 @@ func TestSearchKnowsAllKinds(t *testing.T) {
 	t.Parallel()
 	not := []cloud.Kind{
 		cloud.KindInstallation, cloud.KindSettings, cloud.KindQuota, // there is one, or one of each account
-		cloud.KindEvent,                     // too many
+		cloud.KindEvent,                    // too many
 		cloud.KindToken, cloud.KindSession, // nobody's but the owner's
 	}
 	known := store.SearchKinds()
