@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -76,14 +77,23 @@ func TestCompressedAndUnchanged(t *testing.T) {
 	r.Header.Set("Accept-Encoding", "br, gzip")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	if w.Header().Get("Content-Encoding") != "gzip" {
-		t.Error("not sent as gzip to a browser that takes it")
+	if w.Header().Get("Content-Encoding") != "gzip" || w.Header().Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+		t.Errorf("not sent as it is to a browser that takes gzip: %v", w.Header())
 	}
-	r.Header.Set("If-None-Match", w.Header().Get("ETag"))
+	tag := w.Header().Get("ETag")
+	for _, has := range []string{tag, strings.TrimPrefix(tag, "W/"), `"of-an-older-version", ` + tag} {
+		r.Header.Set("If-None-Match", has)
+		w = httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("ETag") != tag {
+			t.Errorf("status %d with %d bytes and tag %q to a browser that has %s", w.Code, w.Body.Len(), w.Header().Get("ETag"), has)
+		}
+	}
+	r.Header.Set("If-None-Match", `"of-an-older-version"`)
 	w = httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	if w.Code != http.StatusNotModified || w.Body.Len() != 0 {
-		t.Errorf("status %d with %d bytes for what the browser has", w.Code, w.Body.Len())
+	if w.Code != http.StatusOK || w.Body.Len() == 0 {
+		t.Errorf("status %d with %d bytes to a browser that has an older version", w.Code, w.Body.Len())
 	}
 }
 
@@ -94,4 +104,40 @@ func TestPlaceholder(t *testing.T) {
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "make build") {
 		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
+}
+
+// The page's content is looked at once, not with each request, and no file is held
+// twice in memory.
+func BenchmarkHandler(b *testing.B) {
+	h := handler(fstest.MapFS{
+		"index.html.gz":          {Data: bytes.Repeat([]byte("page "), 1000)},
+		"assets/main-1a2b.js.gz": {Data: bytes.Repeat([]byte("code "), 100_000)},
+	})
+	for _, path := range []string{"/machines", "/assets/main-1a2b.js"} {
+		b.Run(path, func(b *testing.B) {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Header.Set("Accept-Encoding", "gzip")
+			b.ReportAllocs()
+			for b.Loop() {
+				w := &discard{header: http.Header{}}
+				if h.ServeHTTP(w, r); w.n == 0 {
+					b.Fatal("nothing was sent")
+				}
+			}
+		})
+	}
+}
+
+// discard counts what is written.
+type discard struct {
+	header http.Header
+	n      int
+}
+
+func (d *discard) Header() http.Header { return d.header }
+func (d *discard) WriteHeader(int)     {}
+
+func (d *discard) Write(p []byte) (int, error) {
+	d.n += len(p)
+	return len(p), nil
 }
