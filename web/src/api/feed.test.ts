@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { touches } from './feed'
+import { Changes } from './feed'
 
-describe('touches', () => {
+describe('touch', () => {
   for (const [name, path, params, changed, want] of [
     ['a list of the kind', '/api/v1/machines', {}, [{ kind: 'machine', id: '1' }], true],
     ['the object', '/api/v1/machines/{machine}', { machine: '1' }, [{ kind: 'machine', id: '1' }], true],
@@ -20,5 +20,9 @@ describe('touches', () => {
     ['who is signed in', '/api/v1/me', {}, [{ kind: 'me' }], true],
     ['a key that is no path', 'named', {}, [{ kind: 'machine' }], false],
   ] as const)
-    it(name, () => expect(touches(path, params, changed)).toBe(want))
+    it(name, () => {
+      const changes = new Changes()
+      for (const c of changed) changes.add(c)
+      expect(changes.touch(path, params)).toBe(want)
+    })
 })

@@ -28,18 +28,40 @@ const also: Record<string, string[]> = {
 /** segment is the part of the API's paths that a kind's objects have. */
 const segment = (kind: string) => (['me', 'quota', 'capacity'].includes(kind) ? kind : `${kind}s`)
 
-/** touches reports whether an answer to the path, with these path parameters, shows one of the changed objects. */
-export function touches(path: string, params: Record<string, unknown>, changed: Iterable<Changed>): boolean {
-  const parts = path.split('/').slice(3) // after /api/v1
-  for (const c of changed) {
-    const at = parts.indexOf(segment(c.kind))
-    if (at < 0) continue
-    const own = parts[at + 1]
-    if (!own?.startsWith('{')) return true // a list, or an answer about all
-    const id = params[own.slice(1, -1)]
-    if (c.id === undefined || id === c.id) return true
+/** Changes are objects that are no longer as they were read, found by the part of the API's paths that their kind has. */
+export class Changes {
+  #ids = new Map<string, Set<string | undefined>>()
+  #all = false
+
+  add(c: Changed) {
+    const part = segment(c.kind)
+    const ids = this.#ids.get(part)
+    if (ids) ids.add(c.id)
+    else this.#ids.set(part, new Set([c.id]))
   }
-  return false
+
+  addAll() {
+    this.#all = true
+  }
+
+  get none() {
+    return !this.#all && this.#ids.size === 0
+  }
+
+  /** touch reports whether an answer to the path, with these path parameters, shows one of the objects. */
+  touch(path: string, params: Record<string, unknown>): boolean {
+    if (this.#all) return true
+    const parts = path.split('/')
+    // after /api/v1
+    for (let i = 3; i < parts.length; i++) {
+      const ids = this.#ids.get(parts[i] ?? '')
+      if (!ids) continue
+      const own = parts[i + 1]
+      if (!own?.startsWith('{')) return true // a list, or an answer about all
+      if (ids.has(undefined) || ids.has(params[own.slice(1, -1)] as string)) return true
+    }
+    return false
+  }
 }
 
 // A notice names its object, unless too many changed at a time; the end of an
@@ -52,6 +74,25 @@ function changedBy(n: Schemas['Notice']): Changed[] {
 
 type Listener = (e: Event) => void
 
+// How long changes gather before what they touch is read: those of one action come
+// together; and in a flood of them no answer is read more often than people can look.
+const gather = 150 // ms
+const apart = 500
+
+const wait = (ms: number) => new Promise((done) => setTimeout(done, ms))
+
+// What nobody sees need not be fresh: a hidden page is read anew when it is looked at.
+const seen = () =>
+  new Promise<void>((done) => {
+    if (!document.hidden) return done()
+    const look = () => {
+      if (document.hidden) return
+      document.removeEventListener('visibilitychange', look)
+      done()
+    }
+    document.addEventListener('visibilitychange', look)
+  })
+
 /** Feed holds the connection from start to stop, and opens it again whenever it is lost. */
 export class Feed {
   #socket?: WebSocket
@@ -59,7 +100,7 @@ export class Feed {
   #tries = 0
   #stopped = false
   #timer?: ReturnType<typeof setTimeout>
-  #changed = new Map<string, Changed>()
+  #changed = new Changes()
   #reading = false
   #watch = new Set<() => void>()
   #listeners = new Set<Listener>()
@@ -147,8 +188,8 @@ export class Feed {
   }
 
   #note(changed: Changed[] | 'all') {
-    if (changed === 'all') this.#changed.set('', { kind: '' })
-    else for (const c of changed) this.#changed.set(`${c.kind}/${c.id ?? ''}`, c)
+    if (changed === 'all') this.#changed.addAll()
+    else for (const c of changed) this.#changed.add(c)
     void this.#read()
   }
 
@@ -157,15 +198,15 @@ export class Feed {
   async #read() {
     if (this.#reading) return
     this.#reading = true
-    while (this.#changed.size > 0) {
-      await new Promise((done) => setTimeout(done, 150))
-      const changed = [...this.#changed.values()]
-      this.#changed.clear()
-      const all = changed.some((c) => c.kind === '')
+    for (let pause = gather; !this.#changed.none; pause = apart) {
+      await wait(pause)
+      await seen()
+      const changed = this.#changed
+      this.#changed = new Changes()
       await this.cache.invalidateQueries({
         predicate: ({ queryKey }) => {
           const [, path, init] = queryKey as [string, string, { params?: { path?: Record<string, unknown> } }?]
-          return all || touches(path, init?.params?.path ?? {}, changed)
+          return changed.touch(path, init?.params?.path ?? {})
         },
       })
     }
