@@ -1,4 +1,6 @@
 import { Skeleton } from '@patternfly/react-core'
+import { css } from '@patternfly/react-styles'
+import styles from '@patternfly/react-styles/css/components/Table/table'
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table'
 import { Fragment, memo, type ReactNode, useState } from 'react'
 import { t } from '@/text'
@@ -69,7 +71,7 @@ export function DataTable<T>({
             <Th
               key={c.label}
               modifier="nowrap"
-              className={[c.wide && 'atoll-wide', c.numeric && 'atoll-numeric'].filter(Boolean).join(' ') || undefined}
+              className={look(c)}
               sort={
                 c.sort && onSort
                   ? {
@@ -99,7 +101,7 @@ export function DataTable<T>({
           ))}
         {rows.map((row, i) => (
           <Fragment key={rowKey(row)}>
-            <Tr>
+            <tr className={styles.tableTr}>
               {expand && (
                 <Td
                   expand={{
@@ -123,8 +125,8 @@ export function DataTable<T>({
                 />
               )}
               <Cells row={row} columns={columns as Column<unknown>[]} />
-              {actions && <Td isActionCell>{actions(row)}</Td>}
-            </Tr>
+              {actions && <td className={css(styles.tableTd, styles.tableAction)}>{actions(row)}</td>}
+            </tr>
             {expand && open.has(rowKey(row)) && (
               <Tr isExpanded>
                 <Td colSpan={columns.length + 1 + (actions ? 1 : 0) + (onSelect ? 1 : 0)}>{expand(row)}</Td>
@@ -144,16 +146,17 @@ type CellsProps = { row: unknown; columns: Column<unknown>[] }
 const unchanged = (a: CellsProps, b: CellsProps) =>
   a.columns === b.columns && (a.row === b.row || JSON.stringify(a.row) === JSON.stringify(b.row))
 
+// Plain cells: PatternFly's Td measures itself and waits for the pointer, for what
+// these have no use.
 const Cells = memo(
   ({ row, columns }: CellsProps) =>
     columns.map((c) => (
-      <Td
-        key={c.label}
-        dataLabel={c.label}
-        className={[c.wide && 'atoll-wide', c.numeric && 'atoll-numeric'].filter(Boolean).join(' ') || undefined}
-      >
+      <td key={c.label} data-label={c.label} className={css(styles.tableTd, look(c))}>
         {c.cell(row)}
-      </Td>
+      </td>
     )),
   unchanged,
 )
+
+const look = (c: Pick<Column<unknown>, 'wide' | 'numeric'>) =>
+  css(c.wide && 'atoll-wide', c.numeric && 'atoll-numeric') || undefined

@@ -1,5 +1,5 @@
 import { MenuToggle, Select, SelectList, SelectOption } from '@patternfly/react-core'
-import { useState } from 'react'
+import { useRef, useState } from 'react'
 import { t } from '@/text'
 
 type Props = {
@@ -15,30 +15,34 @@ export function FilterSelect({ label, value, options, onChange }: Props) {
   const [open, setOpen] = useState(false)
   const items = options.map((o) => (typeof o === 'string' ? { value: o, label: t.state[o] ?? o } : o))
   const shown = items.find((o) => o.value === value)?.label
+  const toggle = useRef<HTMLButtonElement>(null)
   return (
-    <Select
-      isOpen={open}
-      isScrollable
-      onOpenChange={setOpen}
-      selected={value}
-      onSelect={(_, v) => {
-        onChange(v as string)
-        setOpen(false)
-      }}
-      toggle={(ref) => (
-        <MenuToggle ref={ref} isExpanded={open} onClick={() => setOpen(!open)}>
-          {shown ? `${label}: ${shown}` : t.list.all(label)}
-        </MenuToggle>
+    <>
+      <MenuToggle ref={toggle} isExpanded={open} onClick={() => setOpen(!open)}>
+        {shown ? `${label}: ${shown}` : t.list.all(label)}
+      </MenuToggle>
+      {open && (
+        <Select
+          isOpen
+          isScrollable
+          onOpenChange={setOpen}
+          selected={value}
+          onSelect={(_, v) => {
+            onChange(v as string)
+            setOpen(false)
+          }}
+          toggle={{ toggleNode: null, toggleRef: toggle }}
+        >
+          <SelectList aria-label={label}>
+            <SelectOption value="">{t.list.all(label)}</SelectOption>
+            {items.map((o) => (
+              <SelectOption key={o.value} value={o.value}>
+                {o.label}
+              </SelectOption>
+            ))}
+          </SelectList>
+        </Select>
       )}
-    >
-      <SelectList aria-label={label}>
-        <SelectOption value="">{t.list.all(label)}</SelectOption>
-        {items.map((o) => (
-          <SelectOption key={o.value} value={o.value}>
-            {o.label}
-          </SelectOption>
-        ))}
-      </SelectList>
-    </Select>
+    </>
   )
 }

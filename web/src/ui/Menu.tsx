@@ -1,6 +1,6 @@
 import { Dropdown, DropdownItem, DropdownList, MenuToggle } from '@patternfly/react-core'
 import EllipsisVIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useRef, useState } from 'react'
 
 export type MenuAction = {
   label: string
@@ -13,38 +13,43 @@ export type MenuAction = {
 /** Menu is a menu of actions; by three dots where it has no label. */
 export function Menu({ name, label, actions }: { name: string; label?: ReactNode; actions: MenuAction[] }) {
   const [open, setOpen] = useState(false)
+  const toggle = useRef<HTMLButtonElement>(null)
   return (
-    <Dropdown
-      isOpen={open}
-      onOpenChange={setOpen}
-      onSelect={() => setOpen(false)}
-      popperProps={{ position: 'right' }}
-      toggle={(ref) => (
-        <MenuToggle
-          ref={ref}
-          variant={label ? 'default' : 'plain'}
-          aria-label={label ? undefined : name}
-          isExpanded={open}
-          onClick={() => setOpen(!open)}
-          icon={label ? undefined : <EllipsisVIcon />}
+    <>
+      <MenuToggle
+        ref={toggle}
+        variant={label ? 'default' : 'plain'}
+        aria-label={label ? undefined : name}
+        isExpanded={open}
+        onClick={() => setOpen(!open)}
+        icon={label ? undefined : <EllipsisVIcon />}
+      >
+        {label}
+      </MenuToggle>
+      {/* A list has one in each row: what stands behind the button is made when it opens. */}
+      {open && (
+        <Dropdown
+          isOpen
+          onOpenChange={setOpen}
+          onSelect={() => setOpen(false)}
+          popperProps={{ position: 'right' }}
+          toggle={{ toggleNode: null, toggleRef: toggle }}
         >
-          {label}
-        </MenuToggle>
+          <DropdownList aria-label={name}>
+            {actions.map((a) => (
+              <DropdownItem
+                key={a.label}
+                isDanger={a.danger}
+                isAriaDisabled={a.blocked !== undefined}
+                description={a.blocked}
+                onClick={() => a.blocked === undefined && a.onClick()}
+              >
+                {a.label}
+              </DropdownItem>
+            ))}
+          </DropdownList>
+        </Dropdown>
       )}
-    >
-      <DropdownList aria-label={name}>
-        {actions.map((a) => (
-          <DropdownItem
-            key={a.label}
-            isDanger={a.danger}
-            isAriaDisabled={a.blocked !== undefined}
-            description={a.blocked}
-            onClick={() => a.blocked === undefined && a.onClick()}
-          >
-            {a.label}
-          </DropdownItem>
-        ))}
-      </DropdownList>
-    </Dropdown>
+    </>
   )
 }
