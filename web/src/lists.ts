@@ -1,7 +1,7 @@
 // Lists: one page of the API's at a time, with sort, search and filters in the
 // page's address, so that going back and sharing a link work.
 import { keepPreviousData, type QueryKey, useQuery } from '@tanstack/react-query'
-import { useEffect, useRef, useState } from 'react'
+import { useDeferredValue, useEffect, useRef, useState } from 'react'
 import { type LoaderFunctionArgs, useLocation, useNavigate, useSearchParams } from 'react-router'
 import { client } from './api/client'
 import { queries } from './api/queries'
@@ -127,6 +127,8 @@ export function useList<P extends ListPath>(path: P, o: ListOptions): List<ItemO
   const chosen = useChosen()
   const asked = ask(o, params, chosen)
   const query = useQuery({ ...listQuery(path, asked, o.path), placeholderData: keepPreviousData })
+  // New rows are drawn in pieces, between which the page takes clicks and keys.
+  const data = useDeferredValue(query.data)
   const name = (k: string) => (o.prefix ?? '') + k
   const cursors: string[] = location.state?.[name('cursors')] ?? []
 
@@ -150,10 +152,10 @@ export function useList<P extends ListPath>(path: P, o: ListOptions): List<ItemO
     navigate({ search: `?${p}` }, { state: { ...location.state, [name('cursors')]: before } })
   }
   const here = params.get(name('cursor')) ?? ''
-  const next = query.data?.next
+  const next = data?.next
   return {
-    items: query.data?.items ?? [],
-    loading: query.isPending,
+    items: data?.items ?? [],
+    loading: !data && !query.error,
     error: query.error,
     q: params.get(name('q')) ?? '',
     sort: asked.sort,

@@ -14,8 +14,8 @@ import {
   SkipToContent,
   Spinner,
 } from '@patternfly/react-core'
-import { Suspense, useEffect, useState } from 'react'
-import { NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router'
+import { memo, Suspense, useEffect, useState } from 'react'
+import { Link, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router'
 import { useOnline } from '@/api/feed'
 import { paths } from '@/paths'
 import { useMe } from '@/session'
@@ -31,8 +31,6 @@ import { Toasts } from './toasts'
 export function Frame() {
   const [tasks, setTasks] = useState(false)
   const [palette, setPalette] = useState(false)
-  const online = useOnline(feed)
-  const going = useNavigation().state === 'loading'
 
   useEffect(() => {
     feed.start()
@@ -61,12 +59,7 @@ export function Frame() {
       >
         <Drawer isExpanded={tasks} isInline={false} position="end">
           <DrawerContent panelContent={tasks ? <TaskDrawer onClose={() => setTasks(false)} /> : undefined}>
-            <DrawerContentBody className="atoll-body" aria-busy={going}>
-              {!online && <Alert variant="warning" isInline title={t.offline} role="status" />}
-              <Suspense fallback={<Spinner aria-label={t.loading} />}>
-                <Outlet />
-              </Suspense>
-            </DrawerContentBody>
+            <Body />
           </DrawerContent>
         </Drawer>
       </Page>
@@ -77,20 +70,33 @@ export function Frame() {
   )
 }
 
+// What changes with each page; the frame around it stays as it is.
+function Body() {
+  const online = useOnline(feed)
+  const going = useNavigation().state === 'loading'
+  return (
+    <DrawerContentBody className="atoll-body" aria-busy={going}>
+      {!online && <Alert variant="warning" isInline title={t.offline} role="status" />}
+      <Suspense fallback={<Spinner aria-label={t.loading} />}>
+        <Outlet />
+      </Suspense>
+    </DrawerContentBody>
+  )
+}
+
 function Sidebar() {
   const me = useMe()
-  const here = useLocation().pathname
   return (
     <PageSidebar>
       <PageSidebarBody>
         <Nav aria-label={t.nav.label}>
           <NavList>
-            <Item to={paths.home} label={t.nav.home} isActive={here === '/'} />
+            <Item to={paths.home} label={t.nav.home} />
           </NavList>
           {navigation(me).map((g) => (
             <NavGroup key={g.label} title={g.label}>
               {g.items.map((i) => (
-                <Item key={i.to} {...i} isActive={here === i.to || here.startsWith(`${i.to}/`)} />
+                <Item key={i.to} {...i} />
               ))}
             </NavGroup>
           ))}
@@ -100,13 +106,18 @@ function Sidebar() {
   )
 }
 
-function Item({ to, label, isActive }: { to: string; label: string; isActive: boolean }) {
-  return (
-    <NavItem isActive={isActive} itemId={to}>
-      <NavLink to={to}>{label}</NavLink>
-    </NavItem>
-  )
+// Each looks for itself whether it is where people are: a list of PatternFly's that is
+// drawn again asks for the page's style and has all of it computed at once.
+function Item({ to, label }: { to: string; label: string }) {
+  const here = useLocation().pathname
+  return <Entry to={to} label={label} isActive={here === to || (to !== paths.home && here.startsWith(`${to}/`))} />
 }
+
+const Entry = memo(({ to, label, isActive }: { to: string; label: string; isActive: boolean }) => (
+  <NavItem isActive={isActive} itemId={to}>
+    <Link to={to}>{label}</Link>
+  </NavItem>
+))
 
 /** Crashed is shown when a page could not be read or has a defect; see routes.tsx. */
 export function ReloadButton() {
