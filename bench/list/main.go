@@ -10,7 +10,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -36,12 +35,9 @@ func (f *figures) String() string {
 }
 
 const (
-	accounts    = 20
-	cloudspaces = 10 // of an account
-	nodes       = 100
-	page        = 100
-	rounds      = 40 // how often each page is read
-	tenant      = "tenant"
+	page   = 100
+	rounds = 40 // how often each page is read
+	tenant = "tenant"
 )
 
 func main() {
@@ -61,8 +57,12 @@ func measure(ctx context.Context, n int, database string) (*figures, error) {
 		return nil, err
 	}
 	p.Controller.Stop()
-	w := &world{location: cloud.LocationID(locations.Items[0].ID)}
-	if err := w.fill(ctx, p.Database(), n); err != nil {
+	w := &world{}
+	err = product.Fill(ctx, p.Database(), func(tx *store.Tx) (err error) {
+		w.first, err = product.Machines(tx, cloud.LocationID(locations.Items[0].ID), n)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := p.StartController(ctx); err != nil {
@@ -75,77 +75,12 @@ func measure(ctx context.Context, n int, database string) (*figures, error) {
 	return w.read(ctx, map[string]*client.Client{"operator": p.Client, tenant: reader})
 }
 
-// world is what was made.
-type world struct {
-	location cloud.LocationID
-	account  cloud.AccountID
-	space    cloud.CloudspaceID
-	node     cloud.NodeID
-	image    cloud.ImageID
-}
-
-// fill makes n machines in accounts and cloudspaces, over the nodes: nine of ten
-// run, and few have failed.
-func (w *world) fill(ctx context.Context, database string, n int) error {
-	db, err := store.Open(ctx, database, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	return db.Update(ctx, func(tx *store.Tx) error {
-		w.node, w.image = cloud.NewID[cloud.NodeID](), cloud.NewID[cloud.ImageID]()
-		var spaces []*cloud.Cloudspace
-		for a := range accounts {
-			account := &cloud.Account{ID: cloud.NewID[cloud.AccountID](), Name: fmt.Sprintf("account-%d", a), State: cloud.AccountActive}
-			if err := tx.CreateAccount(account); err != nil {
-				return err
-			}
-			for i := range cloudspaces {
-				s := &cloud.Cloudspace{
-					ID: cloud.NewID[cloud.CloudspaceID](), AccountID: account.ID, LocationID: w.location, Name: fmt.Sprintf("space-%d", i),
-					State: cloud.CloudspaceActive, Network: "10.0.0.0/16", NetworkNum: int64(1 + a*cloudspaces + i),
-				}
-				if err := tx.CreateCloudspace(s); err != nil {
-					return err
-				}
-				spaces = append(spaces, s)
-			}
-		}
-		w.account, w.space = spaces[0].AccountID, spaces[0].ID
-		hosts := []cloud.NodeID{w.node}
-		for range nodes - 1 {
-			hosts = append(hosts, cloud.NewID[cloud.NodeID]())
-		}
-		for i := range n {
-			if err := tx.CreateMachine(w.machine(i, spaces[i%len(spaces)], hosts[i%len(hosts)])); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (w *world) machine(i int, s *cloud.Cloudspace, node cloud.NodeID) *cloud.Machine {
-	m := &cloud.Machine{
-		ID: cloud.NewID[cloud.MachineID](), AccountID: s.AccountID, CloudspaceID: s.ID,
-		// Names are not in the order of creation.
-		Name:  fmt.Sprintf("%s-%05d", []string{"web", "db", "cache", "queue", "batch"}[i%5], i*7919%100000),
-		State: cloud.MachineRunning, DesiredPower: cloud.PowerOn, ObservedPower: cloud.PowerOn,
-		ImageID: w.image, SizeID: cloud.NewID[cloud.SizeID](), VCPUs: 2, MemoryMiB: 4096, DiskGiB: 20, NodeID: node, PlacementEpoch: 1,
-		RunStrategy: cloud.RunManual, Address: fmt.Sprintf("10.0.%d.%d", i>>8&255, i&255), MAC: fmt.Sprintf("52:54:00:%02x:%02x:%02x", i>>16, i>>8&255, i&255),
-	}
-	switch {
-	case i%50 == 49:
-		m.State, m.DesiredPower, m.ObservedPower, m.Reason = cloud.MachineFailed, cloud.PowerOff, cloud.PowerOff, "no node has room for it"
-	case i%13 == 12:
-		m.State, m.DesiredPower, m.ObservedPower = cloud.MachineStopped, cloud.PowerOff, cloud.PowerOff
-	}
-	return m
-}
+// world is what was made: the first machine, and others that have the same.
+type world struct{ first *cloud.Machine }
 
 // tenant makes a reader of one account.
 func (w *world) tenant(ctx context.Context, p *product.Product) (*client.Client, error) {
-	account := string(w.account)
+	account := string(w.first.AccountID)
 	s, err := p.Client.ServiceAccounts().Create(ctx, api.ServiceAccountCreate{Account: account, Name: tenant})
 	if err != nil {
 		return nil, err
@@ -172,12 +107,12 @@ func (w *world) read(ctx context.Context, readers map[string]*client.Client) (*f
 	var lists []*list
 	for who, c := range readers {
 		for _, filter := range []string{
-			"state=running", "state=failed", "state!=running", "account=" + string(w.account), "cloudspace=" + string(w.space),
-			"node=" + string(w.node), "image=" + string(w.image), "name~web", "name~-0001", "name~nothing",
+			"state=running", "state=failed", "state!=running", "account=" + string(w.first.AccountID), "cloudspace=" + string(w.first.CloudspaceID),
+			"node=" + string(w.first.NodeID), "image=" + string(w.first.ImageID), "name~web", "name~-0001", "name~nothing",
 		} {
 			for _, sort := range []string{"name", "-name", "state", "-created_at", "created_at"} {
 				o := client.ListOptions{Limit: page, Filter: []string{filter}, Sort: sort}
-				name := fmt.Sprintf("%s %s %s", who, strings.Split(filter, string(w.account))[0], sort)
+				name := fmt.Sprintf("%s %s %s", who, strings.Split(filter, string(w.first.AccountID))[0], sort)
 				lists = append(lists, &list{name: name, c: c, o: o})
 				next, err := middle(ctx, c, o)
 				if err != nil {
