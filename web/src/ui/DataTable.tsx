@@ -1,7 +1,7 @@
 import { Skeleton } from '@patternfly/react-core'
 import { css } from '@patternfly/react-styles'
 import styles from '@patternfly/react-styles/css/components/Table/table'
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table'
+import { SortColumn, Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table'
 import { Fragment, memo, type ReactNode, useState } from 'react'
 import { t } from '@/text'
 
@@ -47,8 +47,6 @@ export function DataTable<T>({
   selected,
   onSelect,
 }: Props<T>) {
-  const key = sort?.replace(/^-/, '')
-  const active = columns.findIndex((c) => c.sort !== undefined && c.sort === key)
   const all = rows.length > 0 && rows.every((r) => selected?.has(rowKey(r)))
   const [open, setOpen] = useState(new Set<string>())
   const toggle = (keys: string[], on: boolean) => {
@@ -67,37 +65,26 @@ export function DataTable<T>({
               select={{ isSelected: all, onSelect: (_, on) => toggle(rows.map(rowKey), on) }}
             />
           )}
-          {columns.map((c, i) => (
-            <Th
-              key={c.label}
-              modifier="nowrap"
-              className={look(c)}
-              sort={
-                c.sort && onSort
-                  ? {
-                      columnIndex: i,
-                      sortBy: active >= 0 ? { index: active, direction: sort?.startsWith('-') ? 'desc' : 'asc' } : {},
-                      onSort: (_, __, direction) => onSort((direction === 'desc' ? '-' : '') + c.sort),
-                    }
-                  : undefined
-              }
-            >
-              {c.label}
-            </Th>
+          {columns.map((c) => (
+            <Heading key={c.label} column={c as Column<unknown>} sort={sort} onSort={onSort} />
           ))}
-          {actions && <Th screenReaderText={t.actions} />}
+          {actions && (
+            <th className={styles.tableTh} scope="col">
+              <span className="pf-v6-screen-reader">{t.actions}</span>
+            </th>
+          )}
         </Tr>
       </Thead>
       <Tbody>
         {loading &&
           ['1', '2', '3', '4', '5'].map((n) => (
-            <Tr key={n}>
+            <tr key={n} className={styles.tableTr}>
               {columns.map((c) => (
-                <Td key={c.label} className={c.wide ? 'atoll-wide' : undefined}>
+                <td key={c.label} className={css(styles.tableTd, c.wide && 'atoll-wide')}>
                   <Skeleton screenreaderText={t.list.loading} />
-                </Td>
+                </td>
               ))}
-            </Tr>
+            </tr>
           ))}
         {rows.map((row, i) => (
           <Fragment key={rowKey(row)}>
@@ -146,8 +133,8 @@ type CellsProps = { row: unknown; columns: Column<unknown>[] }
 const unchanged = (a: CellsProps, b: CellsProps) =>
   a.columns === b.columns && (a.row === b.row || JSON.stringify(a.row) === JSON.stringify(b.row))
 
-// Plain cells: PatternFly's Td measures itself and waits for the pointer, for what
-// these have no use.
+// Cells and headings are plain: those of PatternFly measure themselves when they have
+// been drawn, which holds up the page, and wait for the pointer, for what these have no use.
 const Cells = memo(
   ({ row, columns }: CellsProps) =>
     columns.map((c) => (
@@ -160,3 +147,36 @@ const Cells = memo(
 
 const look = (c: Pick<Column<unknown>, 'wide' | 'numeric'>) =>
   css(c.wide && 'atoll-wide', c.numeric && 'atoll-numeric') || undefined
+
+type HeadingProps = { column: Column<unknown>; sort?: string; onSort?: (sort: string) => void }
+
+function Heading({ column: c, sort, onSort }: HeadingProps) {
+  const sorted = c.sort !== undefined && sort?.replace(/^-/, '') === c.sort
+  const down = sort?.startsWith('-')
+  const sortable = c.sort !== undefined && onSort !== undefined
+  return (
+    <th
+      scope="col"
+      className={css(
+        styles.tableTh,
+        styles.modifiers.nowrap,
+        sortable && styles.tableSort,
+        sortable && sorted && styles.modifiers.selected,
+        look(c),
+      )}
+      aria-sort={sortable && sorted ? (down ? 'descending' : 'ascending') : undefined}
+    >
+      {sortable ? (
+        <SortColumn
+          isSortedBy={sorted}
+          sortDirection={sorted ? (down ? 'desc' : 'asc') : ''}
+          onSort={() => onSort(sorted && !down ? `-${c.sort}` : `${c.sort}`)}
+        >
+          {c.label}
+        </SortColumn>
+      ) : (
+        c.label
+      )}
+    </th>
+  )
+}

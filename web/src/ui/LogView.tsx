@@ -1,5 +1,5 @@
 import { Button, Flex, FlexItem, Switch } from '@patternfly/react-core'
-import { useLayoutEffect, useRef, useState } from 'react'
+import { memo, useLayoutEffect, useRef, useState } from 'react'
 import { at } from '@/format'
 import { t } from '@/text'
 import { ErrorView } from './ErrorView'
@@ -65,16 +65,42 @@ export function LogView({ lines, dropped, live, error, onRetry, onDownload, labe
         aria-live="off"
       >
         {Boolean(dropped) && <div className="atoll-small">{t.log.dropped(dropped ?? 0)}</div>}
-        {shown.map((l) => (
-          <div key={l.n} className={look(l.level)} title={at(l.at)}>
-            {l.text || ' '}
-          </div>
+        {blocksOf(shown).map((b) => (
+          <Block key={blockOf(b[0])} lines={b} />
         ))}
         {shown.length === 0 && !error && <div className="atoll-small">{live ? t.log.waiting : t.log.nothing}</div>}
       </div>
     </section>
   )
 }
+
+// Lines are drawn by the hundred: of a flood of them only the newest block and the oldest
+// are drawn again, and the browser leaves out those that are not in sight.
+const blockOf = (l?: LogText) => Math.floor((l?.n ?? 0) / 100)
+
+function blocksOf(lines: LogText[]): LogText[][] {
+  const blocks: LogText[][] = []
+  for (const l of lines) {
+    const last = blocks.at(-1)
+    if (last && blockOf(last[0]) === blockOf(l)) last.push(l)
+    else blocks.push([l])
+  }
+  return blocks
+}
+
+// Lines do not change; some may come at the end and go at the beginning.
+const Block = memo(
+  ({ lines }: { lines: LogText[] }) => (
+    <div className="atoll-log-block" style={{ containIntrinsicBlockSize: `auto ${lines.length * 1.5}em` }}>
+      {lines.map((l) => (
+        <div key={l.n} className={look(l.level)} title={at(l.at)}>
+          {l.text || ' '}
+        </div>
+      ))}
+    </div>
+  ),
+  (a, b) => a.lines[0] === b.lines[0] && a.lines.length === b.lines.length,
+)
 
 function look(level: number): string | undefined {
   if (level >= 8) return 'atoll-log-error'

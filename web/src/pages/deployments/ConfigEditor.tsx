@@ -13,7 +13,7 @@ import LockOpenIcon from '@patternfly/react-icons/dist/esm/icons/lock-open-icon'
 import PlusIcon from '@patternfly/react-icons/dist/esm/icons/plus-icon'
 import TrashIcon from '@patternfly/react-icons/dist/esm/icons/trash-icon'
 import UndoIcon from '@patternfly/react-icons/dist/esm/icons/undo-icon'
-import { type ClipboardEvent, useState } from 'react'
+import { type ClipboardEvent, memo, useCallback, useLayoutEffect, useRef, useState } from 'react'
 import { t } from '@/text'
 import { StateSign } from '@/ui/StateSign'
 import {
@@ -45,53 +45,40 @@ type Props = {
   onChange: (v: Own[]) => void
 }
 
+// How many rows of a level are there at first, and come when more are asked for.
+const some = 50
+
+/** Change makes a new list of the values of this deployment's own out of the one that holds. */
+type Change = (next: (own: Own[]) => Own[]) => void
+
 /** ConfigEditor is a configuration as a tree of its keys, each with what this deployment does to it. */
 export function ConfigEditor({ title, help, defaults, keys, waiting, value, onChange }: Props) {
   const problems = problemsOf(value)
   const fresh = value.filter((o) => o.fresh)
   const entries = entriesOf(defaults, value)
-  const change = (o: Own, next: Partial<Own>) => onChange(value.map((v) => (v === o ? { ...o, ...next } : v)))
   const hints = [...new Set([...keys, ...defaults.map((d) => d.key)])]
   const unfinished = fresh.some((o) => !parseKey(o.key))
-  const row = { value, onChange, problems }
+  // The same function each time, so that rows that nobody changes are not drawn again.
+  const latest = useRef({ value, onChange })
+  useLayoutEffect(() => {
+    latest.current = { value, onChange }
+  })
+  const change = useCallback<Change>((next) => latest.current.onChange(next(latest.current.value)), [])
   return (
     <fieldset className="atoll-config" aria-busy={waiting}>
       <legend>{title}</legend>
       <p className="atoll-small">{help}</p>
       {fresh.map((o) => (
-        <div key={o.id} className="atoll-config-row">
-          <KeyInput
-            value={o.key}
-            onChange={(key) => change(o, { key })}
-            keys={hints.filter((k) => !value.some((v) => v !== o && parseKey(v.key) === k))}
-            invalid={problems.has(o.id) && o.key !== ''}
-            autoFocus
-          />
-          <Value
-            label={o.key || t.config.value}
-            value={o.value}
-            secret={o.secret}
-            onChange={(v) => change(o, { value: v })}
-          />
-          <span className="atoll-config-tools">
-            <StateSign state="added" />
-            <SecretButton
-              name={o.key}
-              secret={o.secret}
-              onClick={() => change(o, { secret: !o.secret || undefined })}
-            />
-            <Button
-              variant="plain"
-              icon={<TrashIcon />}
-              aria-label={t.config.remove(o.key)}
-              onClick={() => onChange(value.filter((v) => v !== o))}
-            />
-          </span>
-          <Note
-            problem={o.key ? problems.get(o.id) : undefined}
-            base={defaults.find((d) => d.key === parseKey(o.key))}
-          />
-        </div>
+        <Fresh
+          key={o.id}
+          own={o}
+          keys={hints}
+          value={value}
+          problem={o.key ? problems.get(o.id) : undefined}
+          invalid={problems.has(o.id) && o.key !== ''}
+          base={defaults.find((d) => d.key === parseKey(o.key))}
+          change={change}
+        />
       ))}
       <Button variant="link" icon={<PlusIcon />} isDisabled={unfinished} onClick={() => onChange([...value, newOwn()])}>
         {t.config.add}
@@ -99,31 +86,85 @@ export function ConfigEditor({ title, help, defaults, keys, waiting, value, onCh
       {waiting ? (
         ['60%', '80%', '70%'].map((w) => <Skeleton key={w} width={w} screenreaderText={t.config.waiting} />)
       ) : (
-        <Groups groups={treeOf(entries)} depth={0} all={entries.length} {...row} />
+        <Groups groups={treeOf(entries)} all={entries.length} problems={problems} change={change} />
       )}
       {!waiting && entries.length === 0 && fresh.length === 0 && <p className="atoll-small">{t.config.none}</p>}
     </fieldset>
   )
 }
 
-type RowProps = { value: Own[]; onChange: (v: Own[]) => void; problems: Map<number, string> }
+type FreshProps = {
+  own: Own
+  keys: string[]
+  value: Own[]
+  problem?: string
+  invalid: boolean
+  base?: KeyValue
+  change: Change
+}
 
-function Groups({ groups, depth, all, ...row }: RowProps & { groups: Group[]; depth: number; all: number }) {
-  return groups.map((g) =>
-    g.below.length === 0 && g.entry ? (
-      <Row key={g.path} name={g.part} entry={g.entry} {...row} />
-    ) : (
-      <Folder key={g.path} group={g} depth={depth} all={all} {...row} />
-    ),
+// A value that is being added: its key is written, too.
+function Fresh({ own: o, keys, value, problem, invalid, base, change }: FreshProps) {
+  const set = (next: Partial<Own>) => change((list) => list.map((v) => (v === o ? { ...o, ...next } : v)))
+  const taken = new Set(value.filter((v) => v !== o).map((v) => parseKey(v.key)))
+  return (
+    <div className="atoll-config-row">
+      <KeyInput
+        value={o.key}
+        onChange={(key) => set({ key })}
+        keys={keys.filter((k) => !taken.has(k))}
+        invalid={invalid}
+        autoFocus
+      />
+      <Value label={o.key || t.config.value} value={o.value} secret={o.secret} onChange={(v) => set({ value: v })} />
+      <span className="atoll-config-tools">
+        <StateSign state="added" />
+        <SecretButton name={o.key} secret={o.secret} onClick={() => set({ secret: !o.secret || undefined })} />
+        <Button
+          variant="plain"
+          icon={<TrashIcon />}
+          aria-label={t.config.remove(o.key)}
+          onClick={() => change((list) => list.filter((v) => v !== o))}
+        />
+      </span>
+      <Note problem={problem} base={base} />
+    </div>
   )
 }
 
+type LevelProps = { all: number; problems: Map<number, string>; change: Change }
+
+// One level of the tree: its first rows, and all that are not as the defaults say.
+function Groups({ groups, ...level }: LevelProps & { groups: Group[] }) {
+  const [most, setMost] = useState(some)
+  const shown = groups.length > most ? groups.filter((g, i) => i < most || isChanged(g)) : groups
+  const hidden = groups.length - shown.length
+  return (
+    <>
+      {shown.map((g) =>
+        g.below.length === 0 && g.entry ? (
+          <Leaf key={g.path} name={g.part} entry={g.entry} {...level} />
+        ) : (
+          <Folder key={g.path} group={g} {...level} />
+        ),
+      )}
+      {hidden > 0 && (
+        <Button variant="link" isInline onClick={() => setMost(most + some)}>
+          {t.config.more(Math.min(hidden, some), hidden)}
+        </Button>
+      )}
+    </>
+  )
+}
+
+const isChanged = (g: Group): boolean => (g.entry && g.entry.state !== 'default') || g.below.some(isChanged)
+
 // A group is open at first if people will look for something in it: a change, an
 // empty value, or when there is little else.
-function Folder({ group, depth, all, ...row }: RowProps & { group: Group; depth: number; all: number }) {
+function Folder({ group, ...level }: LevelProps & { group: Group }) {
   const leaves = leavesOf(group)
   const changed = leaves.filter((e) => e.state !== 'default').length
-  const [open, setOpen] = useState(() => all <= 12 || changed > 0 || leaves.some((e) => e.base?.value === ''))
+  const [open, setOpen] = useState(() => level.all <= 12 || changed > 0 || leaves.some((e) => e.base?.value === ''))
   return (
     <ExpandableSection
       isIndented
@@ -142,15 +183,29 @@ function Folder({ group, depth, all, ...row }: RowProps & { group: Group; depth:
     >
       {open && (
         <>
-          {group.entry && <Row name={group.part} entry={group.entry} {...row} />}
-          <Groups groups={group.below} depth={depth + 1} all={all} {...row} />
+          {group.entry && <Leaf name={group.part} entry={group.entry} {...level} />}
+          <Groups groups={group.below} {...level} />
         </>
       )}
     </ExpandableSection>
   )
 }
 
-function Row({ name, entry, value, onChange, problems }: RowProps & { name: string; entry: Entry }) {
+function Leaf({ name, entry, problems, change }: LevelProps & { name: string; entry: Entry }) {
+  return <Row name={name} entry={entry} problem={entry.own && problems.get(entry.own.id)} change={change} />
+}
+
+type RowProps = { name: string; entry: Entry; problem?: string; change: Change }
+
+const unchanged = (a: RowProps, b: RowProps) =>
+  a.name === b.name &&
+  a.problem === b.problem &&
+  a.entry.state === b.entry.state &&
+  a.entry.own === b.entry.own &&
+  a.entry.base?.value === b.entry.base?.value &&
+  a.entry.base?.secret === b.entry.base?.secret
+
+const Row = memo(({ name, entry, problem, change }: RowProps) => {
   const { own, base, state, key } = entry
   const secret = own ? own.secret : base?.secret
   return (
@@ -166,7 +221,7 @@ function Row({ name, entry, value, onChange, problems }: RowProps & { name: stri
           value={own ? own.value : (base?.value ?? '')}
           secret={secret}
           placeholder={own?.kept ? t.config.kept : undefined}
-          onChange={(v) => onChange(setValue(value, entry, v))}
+          onChange={(v) => change((list) => setValue(list, entry, v))}
         />
       )}
       <span className="atoll-config-tools">
@@ -175,7 +230,7 @@ function Row({ name, entry, value, onChange, problems }: RowProps & { name: stri
           <SecretButton
             name={key}
             secret={secret}
-            onClick={() => onChange(setSecret(value, entry, !secret))}
+            onClick={() => change((list) => setSecret(list, entry, !secret))}
             disabled={own?.kept}
           />
         )}
@@ -185,7 +240,7 @@ function Row({ name, entry, value, onChange, problems }: RowProps & { name: stri
             icon={<UndoIcon />}
             aria-label={t.config.undo(key)}
             title={t.config.undo(key)}
-            onClick={() => onChange(without(value, entry))}
+            onClick={() => change((list) => without(list, entry))}
           />
         )}
         {!own?.deleted && (
@@ -194,14 +249,14 @@ function Row({ name, entry, value, onChange, problems }: RowProps & { name: stri
             icon={<TrashIcon />}
             aria-label={t.config.remove(key)}
             title={t.config.remove(key)}
-            onClick={() => onChange(remove(value, entry))}
+            onClick={() => change((list) => remove(list, entry))}
           />
         )}
       </span>
-      <Note problem={own && problems.get(own.id)} base={state === 'changed' ? base : undefined} />
+      <Note problem={problem} base={state === 'changed' ? base : undefined} />
     </div>
   )
-}
+}, unchanged)
 
 function SecretButton(p: { name: string; secret?: boolean; onClick: () => void; disabled?: boolean }) {
   const text = p.disabled ? t.config.isSecret : p.secret ? t.config.unsecret : t.config.secret

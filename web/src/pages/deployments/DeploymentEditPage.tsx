@@ -59,8 +59,10 @@ function request(v: Values, was: Values, d: Deployment, project: string): Reques
   const config = (k: 'application' | 'deployment', suffix: '' | '-deployment') => {
     const now = overridesOf(v[k])
     const old = overridesOf(was[k])
-    const changed = now.filter((o) => !old.some((x) => same(x, o)))
-    const ended = old.filter((o) => !now.some((x) => x.key === o.key))
+    const before = new Map(old.map((o) => [o.key, o]))
+    const kept = new Set(now.map((o) => o.key))
+    const changed = now.filter((o) => !same(before.get(o.key), o))
+    const ended = old.filter((o) => !kept.has(o.key))
     return [...configFlags(changed, suffix), ...ended.map((o) => flag(`unset${suffix}`, o.key))]
   }
   const shown = (c?: { replace?: Schemas['Override'][] | null }) => c && { replace: masked(c.replace ?? []) }

@@ -119,12 +119,15 @@ export type Group = { part: string; path: string; entry?: Entry; below: Group[] 
 /** treeOf puts entries into groups by the parts of their keys; a group of one is none. */
 export function treeOf(entries: Entry[]): Group[] {
   const top: Group = { part: '', path: '', below: [] }
+  const groups = new Map<string, Group>()
   for (const entry of entries) {
     let at = top
     for (const part of entry.key.split('.')) {
-      let next = at.below.find((g) => g.part === part)
+      const path = at.path ? `${at.path}.${part}` : part
+      let next = groups.get(path)
       if (!next) {
-        next = { part, path: at.path ? `${at.path}.${part}` : part, below: [] }
+        next = { part, path, below: [] }
+        groups.set(path, next)
         at.below.push(next)
       }
       at = next

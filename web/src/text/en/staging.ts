@@ -170,6 +170,7 @@ export const staging = {
     state: { changed: 'changed', added: 'added', deleted: 'removed' } as Record<string, string>,
     count: (n: number) => (n === 1 ? '1 value' : `${n} values`),
     changes: (n: number) => `${n} of this deployment’s own`,
+    more: (n: number, of: number) => (n === of ? `Show ${n} more` : `Show ${n} more of ${of}`),
     noKey: 'A value needs a key.',
     twice: (key: string) => `The key ${key} is there already.`,
     badKey: 'A key has no = and no line end.',
