@@ -96,13 +96,13 @@ export const test = base.extend<{ api: Api; signIn: (name: string) => Promise<vo
 })
 
 /** testWith is a test with a controller of its own, for what would disturb other tests; sim is how many nodes it has. */
-export const testWith = (sim: number, prepare = async (_: Api) => {}) =>
+export const testWith = (sim: number, prepare = async (_: Api, _own: Controller) => {}) =>
   test.extend<object, { own: Controller }>({
     own: [
       async ({ playwright }, use, worker) => {
         const own = await startController(`test-results/own-${worker.workerIndex}.json`, sim)
         const request = await playwright.request.newContext({ baseURL: own.url })
-        await prepare(new Api(request, own.token))
+        await prepare(new Api(request, own.token), own)
         await request.dispose()
         await use(own)
         await own.stop()

@@ -1,5 +1,5 @@
 import { Button, ExpandableSection } from '@patternfly/react-core'
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 import { Link, type LoaderFunctionArgs, redirect, useNavigate, useSearchParams } from 'react-router'
 import type { Schemas } from '@/api/client'
 import { listLoader, useDebounced, useList } from '@/lists'
@@ -104,9 +104,12 @@ export function Component() {
       {t.deployments.create}
     </Button>
   )
-  const names = new Map(projects.map((p) => [p.id, p.name]))
+  const shown = useMemo(() => {
+    const names = new Map(projects.map((p) => [p.id, p.name]))
+    return columns(project || projects.length < 2 ? undefined : names)
+  }, [project, projects])
   const table = {
-    columns: columns(project || projects.length < 2 ? undefined : names),
+    columns: shown,
     rowKey: (d: Deployment) => d.id,
     actions: (d: Deployment) => (
       <Menu name={t.actionsOf(d.name)} actions={deploymentActions(d, roleOn(me, scopeOf(d)), navigate, setAsk)} />

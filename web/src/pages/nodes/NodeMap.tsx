@@ -1,6 +1,6 @@
 import { Button, ToggleGroup, ToggleGroupItem } from '@patternfly/react-core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { memo, useDeferredValue, useMemo, useState } from 'react'
 import { Link } from 'react-router'
 import { client, type Schemas } from '@/api/client'
 import { resourceName } from '@/pages/usage/resources'
@@ -32,10 +32,11 @@ export function NodeMap() {
   const nodes = useInfiniteQuery(allNodes)
   const capacity = useQuery(capacityQuery)
   const [measure, setMeasure] = useState<Measure>('memory_mib')
+  const pages = useDeferredValue(nodes.data?.pages)
+  const all = useMemo(() => pages?.flatMap((p) => p.items).sort((a, b) => natural.compare(a.name, b.name)), [pages])
   const error = nodes.error ?? (capacity.error as Error | null)
   if (error) return <ErrorView error={error} />
-  if (!nodes.data || !capacity.data) return <p>{t.loading}</p>
-  const all = nodes.data.pages.flatMap((p) => p.items).sort((a, b) => natural.compare(a.name, b.name))
+  if (!all || !capacity.data) return <p>{t.loading}</p>
   if (all.length === 0) return <Empty title={t.list.empty}>{x.addHow}</Empty>
   const placed = new Map(capacity.data.items.filter((q) => q.resource === measure).map((q) => [q.scope_id, q]))
   return (
@@ -64,7 +65,8 @@ export function NodeMap() {
 
 const levelOf = (share: number) => Math.min(Math.floor(share / 20), 4)
 
-function Cell({ node: n, q }: { node: Schemas['Node']; q?: Schemas['Quota'] }) {
+// Of thousands only those that changed are drawn again.
+const Cell = memo(({ node: n, q }: { node: Schemas['Node']; q?: Schemas['Quota'] }) => {
   const trouble = n.state !== 'online' ? n.state : n.cordoned ? 'cordoned' : ''
   const share = q && shareOf(q)
   const about = [
@@ -93,7 +95,7 @@ function Cell({ node: n, q }: { node: Schemas['Node']; q?: Schemas['Quota'] }) {
       </Link>
     </li>
   )
-}
+})
 
 function Legend() {
   return (
