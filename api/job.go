@@ -83,4 +83,6 @@ type LogLine struct {
 	Text  string `json:"text"`
 	// Attempt is 0 for the first one.
 	Attempt int64 `json:"attempt,omitempty" doc:"The attempt that wrote it, from the second one on."`
+	// Stream is empty for standard output, and of jobs that do not tell the two apart.
+	Stream string `json:"stream,omitempty" enum:"stderr" doc:"stderr for what a control script wrote to its standard error."`
 }

@@ -135,11 +135,12 @@ func logLine(text []byte) (api.LogLine, error) {
 		Level   int             `json:"level"`
 		Text    string          `json:"text"`
 		Attempt int64           `json:"attempt"`
+		Stream  string          `json:"stream"`
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
 		return api.LogLine{}, err
 	}
-	out := api.LogLine{Level: in.Level, Text: in.Text, Attempt: in.Attempt}
+	out := api.LogLine{Level: in.Level, Text: in.Text, Attempt: in.Attempt, Stream: in.Stream}
 	if us, err := strconv.ParseInt(string(in.At), 10, 64); err == nil {
 		out.At = time.UnixMicro(us).UTC()
 		return out, nil

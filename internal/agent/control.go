@@ -22,9 +22,9 @@ import (
 // ProcessBundle runs the control scripts of the bundle builtin:process.
 type ProcessBundle interface {
 	// Run does what the script does, with its answer to stdout, and returns its exit
-	// code. fetch returns the folder of an archive: that of the installation with the
+	// code. It never writes to both at the same time. fetch returns the folder of an archive: that of the installation with the
 	// checksum, or the one at the URL.
-	Run(ctx context.Context, run *wire.ControlRun, runAs string, stdout, output io.Writer, fetch FetchArchive) (int, error)
+	Run(ctx context.Context, run *wire.ControlRun, runAs string, stdout, stderr io.Writer, fetch FetchArchive) (int, error)
 	// Used returns when the script's deployment was used last, 0 if that was not seen.
 	Used(run *wire.ControlRun) cloud.Time
 }
@@ -36,7 +36,8 @@ type FetchArchive = func(ctx context.Context, url, sha256 string) (string, error
 type controlJob struct {
 	*Job
 	run     wire.ControlRun
-	out     io.Writer // the job's output, for what may go on after the job
+	out     io.Writer // the job's output, for what may go on after the job …
+	errors  io.Writer // … and what of it is standard error
 	secrets []string
 	answer  answer
 }
@@ -74,8 +75,7 @@ func controlRun(ctx context.Context, j *Job) (any, error) {
 		return nil, err
 	}
 	out := j.Output(ctx)
-	out.plain()
-	c.out = out
+	c.out, c.errors = out, out.apart()
 	result, err := c.script(ctx)
 	if err != nil {
 		return nil, err
@@ -86,14 +86,14 @@ func controlRun(ctx context.Context, j *Job) (any, error) {
 
 // script runs the script.
 func (c *controlJob) script(ctx context.Context) (*wire.ControlResult, error) {
-	output := newRedactor(c.out, c.secrets)
+	stderr := newRedactor(c.errors, c.secrets)
 	writers := []io.Writer{c.out}
 	if c.run.Script.Answers() {
 		writers = append(writers, &c.answer)
 	}
 	stdout := newRedactor(io.MultiWriter(writers...), c.secrets)
-	exit, missing, err := c.start(ctx, stdout, output)
-	err = errors.Join(err, stdout.Close(), output.Close())
+	exit, missing, err := c.start(ctx, stdout, stderr)
+	err = errors.Join(err, stdout.Close(), stderr.Close())
 	if err != nil {
 		return nil, err
 	}
@@ -109,24 +109,21 @@ func (c *controlJob) script(ctx context.Context) (*wire.ControlResult, error) {
 
 // start finds the script and runs it within its time. An exit that is Killed was
 // ended by that time; the end of ctx is an error.
-func (c *controlJob) start(ctx context.Context, stdout, output io.Writer) (exit sal.Exit, missing bool, err error) {
+func (c *controlJob) start(ctx context.Context, stdout, stderr io.Writer) (exit sal.Exit, missing bool, err error) {
 	a := c.agent
 	var cmd sal.Command
 	switch {
 	case a.cfg.Node.Simulated:
 		cmd.Argv = []string{"./" + c.run.Script.Files()[0]}
 	case c.run.Bundle.Kind == cloud.BundleProcess:
-		exit, err := c.process(ctx, stdout, output)
+		exit, err := c.process(ctx, stdout, stderr)
 		return exit, false, err
 	default:
 		if cmd, missing, err = c.prepare(ctx); err != nil || missing {
 			return exit, missing, err
 		}
 	}
-	cmd.Name, cmd.Output = string(c.ID), output
-	if c.run.Script.Answers() {
-		cmd.Stdout = stdout
-	}
+	cmd.Name, cmd.Stdout, cmd.Output = string(c.ID), stdout, stderr
 	limited, cancel := c.limit(ctx)
 	defer cancel()
 	exit, err = c.execute(limited, cmd)
@@ -153,14 +150,14 @@ func (c *controlJob) timed(job context.Context, exit *sal.Exit, err error) error
 	return err
 }
 
-func (c *controlJob) process(ctx context.Context, stdout, output io.Writer) (sal.Exit, error) {
+func (c *controlJob) process(ctx context.Context, stdout, stderr io.Writer) (sal.Exit, error) {
 	a := c.agent
 	if a.cfg.Process == nil {
 		return sal.Exit{}, cloud.Errorf(cloud.Invalid, "this node runs no deployments that are processes: its agent is not root, or has no cgroups for them")
 	}
 	limited, cancel := c.limit(ctx)
 	defer cancel()
-	code, err := a.cfg.Process.Run(limited, &c.run, c.RunAs, stdout, output, a.fetchArchive)
+	code, err := a.cfg.Process.Run(limited, &c.run, c.RunAs, stdout, stderr, a.fetchArchive)
 	exit := sal.Exit{Code: code, Killed: limited.Err() != nil && err != nil}
 	if exit.Killed {
 		exit.Code, err = 128+15, nil

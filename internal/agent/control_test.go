@@ -199,8 +199,9 @@ exit 7`,
 	})
 	res, c := r.run(r.bundle(), cloud.ScriptCreate, nil)
 	want := "10001\nHOME " + r.cfg.DataDir + "/homes/10001\nutils\nP D N\nstdin ''\nhelped\nNoNewPrivs:\t1\n3\n***\n" +
-		`{"application":{"db.password":"***"},"deployment":{}}` + "-rw-------\ntoken ***\nbad \uFFFD\n5::plain\n"
-	if res.State != cloud.JobSucceeded || c.ExitCode != 7 || res.ExitCode != 7 || res.Output != want {
+		`{"application":{"db.password":"***"},"deployment":{}}` + "-rw-------\nbad \uFFFD\n5::plain\n"
+	stdout, stderr := apart(&res)
+	if res.State != cloud.JobSucceeded || c.ExitCode != 7 || res.ExitCode != 7 || stdout != want || stderr != "token ***\n" {
 		t.Errorf("%+v, %+v\nwant output %q", res, c, want)
 	}
 	root := r.job(r.bundle(), cloud.ScriptCreate, nil)
@@ -208,6 +209,65 @@ exit 7`,
 	r.c.hand(root)
 	if res := r.c.result(root.JobRef); res.State != cloud.JobFailed || !strings.Contains(res.Error, "never runs as root") {
 		t.Errorf("as root: %+v", res)
+	}
+}
+
+// apart returns what of a short output each stream had.
+func apart(r *wire.Result) (stdout, stderr string) {
+	n := 0
+	for line := range strings.Lines(r.Output) {
+		if n < len(r.Streams) && r.Streams[n] == wire.StderrLine {
+			stderr += line
+		} else {
+			stdout += line
+		}
+		n++
+	}
+	return stdout, stderr
+}
+
+// TestControlStreams: standard output and error come apart, whether the output is short
+// and goes with the result, or is long and goes in chunks, and each has whole lines.
+func TestControlStreams(t *testing.T) {
+	r := newRunner(t, map[string]string{
+		"create":       "#!/bin/sh\nprintf half-; echo \"token $TOKEN\" >&2; echo whole; printf 'no end' >&2\n",
+		"config_check": "#!/bin/sh\necho \"no $TOKEN\"; echo remark >&2; exit 1\n",
+		"update":       "#!/bin/sh\ni=0; while [ $i -lt 2000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done\n",
+		"archive":      "#!/bin/sh\necho out > /dev/stdout; echo err > /dev/stderr\n",
+		"unarchive":    "#!/bin/sh\necho out; echo out\n",
+		"init":         "#!/bin/sh\n[ -e ~/ready ] && exit 0\ntouch ~/ready; echo begun; echo 'no cluster' >&2; exit 1\n",
+	})
+	ref := r.bundle()
+	for _, tt := range []struct {
+		script         cloud.ControlScript
+		stdout, stderr string
+		answer         string
+	}{
+		{cloud.ScriptCreate, "begun\n", "no cluster\n", ""}, // init fails
+		{cloud.ScriptCreate, "half-whole\n", "token ***\nno end\n", ""},
+		{cloud.ScriptConfigCheck, "no ***\n", "remark\n", "no ***\n"},
+		{cloud.ScriptArchive, "out\n", "err\n", ""},
+	} {
+		res, c := r.run(ref, tt.script, nil)
+		if stdout, stderr := apart(&res); stdout != tt.stdout || stderr != tt.stderr || c.Stdout != tt.answer {
+			t.Errorf("%s: %+v, %+v; want %q and %q, answer %q", tt.script, res, c, tt.stdout, tt.stderr, tt.answer)
+		}
+	}
+	if res, _ := r.run(ref, cloud.ScriptUnarchive, nil); res.Output != "out\nout\n" || res.Streams != "" {
+		t.Errorf("nothing on standard error: %+v", res)
+	}
+	res, _ := r.run(ref, cloud.ScriptUpdate, nil)
+	got := map[string]string{}
+	for _, l := range r.c.logLines(res.JobRef) {
+		got[l.Stream] += l.Text + "\n"
+	}
+	var out, errs strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&out, "out %d\n", i)
+		fmt.Fprintf(&errs, "err %d\n", i)
+	}
+	if res.Streams != "" || res.OutputBytes != int64(out.Len()+errs.Len()) || len(got) != 2 || got[""] != out.String() || got[cloud.StreamStderr] != errs.String() {
+		t.Errorf("long: %d bytes, streams %q, %d and %d bytes in chunks", res.OutputBytes, res.Streams, len(got[""]), len(got[cloud.StreamStderr]))
 	}
 }
 

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -449,11 +448,19 @@ func sign(t testing.TB, sum string) (trust, signature string) {
 	return key.VerifyKey().String(), signature
 }
 
-// logText returns the text of a job's chunks in the order of their sequence.
+// logText returns the text of a job's chunks.
 func (c *controller) logText(ref wire.JobRef) string {
+	var b strings.Builder
+	for _, l := range c.logLines(ref) {
+		b.WriteString(l.Text + "\n")
+	}
+	return b.String()
+}
+
+// logLines returns the lines of a job's chunks in the order of their sequence.
+func (c *controller) logLines(ref wire.JobRef) (lines []wire.LogLine) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var b bytes.Buffer
 	next := int64(0)
 	// As they are stored: by sequence.
 	chunks := slices.SortedStableFunc(slices.Values(c.chunks[ref]), func(a, b wire.LogChunk) int { return cmp.Compare(a.Sequence, b.Sequence) })
@@ -470,10 +477,10 @@ func (c *controller) logText(ref wire.JobRef) string {
 			if err := json.Unmarshal([]byte(line), &l); err != nil {
 				c.t.Errorf("line %q: %v", line, err)
 			}
-			b.WriteString(l.Text + "\n")
+			lines = append(lines, l)
 		}
 	}
-	return b.String()
+	return lines
 }
 
 // proxy is a network that can be taken away.

@@ -52,10 +52,10 @@ func (c *controlJob) runInit(ctx context.Context, name, folder, file string) err
 	defer cancel()
 	cmd := c.command(folder, file)
 	last := &tail{}
-	both := newRedactor(io.MultiWriter(c.out, last), c.secrets)
-	cmd.Name, cmd.Output = name, both
+	stdout, stderr := newRedactor(io.MultiWriter(c.out, last), c.secrets), newRedactor(io.MultiWriter(c.errors, last), c.secrets)
+	cmd.Name, cmd.Stdout, cmd.Output = name, stdout, stderr
 	exit, err := c.execute(ctx, cmd)
-	err = errors.Join(err, both.Close())
+	err = errors.Join(err, stdout.Close(), stderr.Close())
 	switch {
 	case err != nil:
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ const (
 
 // output takes what a job writes: the script's output protocol makes lines of
 // it, which are cut into chunks for the spool; the last part is kept for the
-// result. A full spool holds the writer back.
+// result. A full spool holds the writer back. What is written to it is all of the
+// job's output, or, after apart, its standard output.
 type output struct {
 	ctx   context.Context // the job's
 	ref   wire.JobRef
@@ -30,8 +32,10 @@ type output struct {
 
 	mu       sync.Mutex
 	reader   *script.Writer
-	tail     []byte       // the last lines
-	chunk    bytes.Buffer // lines in JSON
+	errors   *script.Writer // of standard error; nil if it is not told apart
+	tail     []byte         // the last lines
+	streams  []byte         // wire.Result.Streams, as long as that may be needed
+	chunk    bytes.Buffer   // lines in JSON
 	sequence int64
 	dropped  int64 // those that did not fit into the spool
 	stats    []wire.Stat
@@ -41,35 +45,59 @@ type output struct {
 
 func newOutput(ctx context.Context, ref wire.JobRef, s *spool, ready func()) *output {
 	o := &output{ctx: ctx, ref: ref, spool: s, ready: ready}
-	o.reader = script.NewWriter(script.Sink{Line: o.line, Stat: func(key string, value float64, typ string) {
+	o.reader = script.NewWriter(script.Sink{Line: o.stdoutLine, Stat: func(key string, value float64, typ string) {
 		o.stats = append(o.stats, wire.Stat{Key: key, Value: value, Type: typ})
 	}})
 	return o
 }
 
-// plain has lines mean nothing but themselves. It is called before the first one.
-func (o *output) plain() { o.reader = script.NewPlainWriter(script.Sink{Line: o.line}) }
+// apart has lines mean nothing but themselves, and returns where standard error goes.
+// It is called before the first line.
+func (o *output) apart() (stderr io.Writer) {
+	o.reader, o.errors = script.NewPlainWriters(script.Sink{Line: o.stdoutLine}, script.Sink{Line: o.stderrLine})
+	return errorOutput{o}
+}
+
+// errorOutput is the standard error of an output.
+type errorOutput struct{ o *output }
 
 // Write implements io.Writer. It never fails.
-func (o *output) Write(p []byte) (int, error) {
+func (e errorOutput) Write(p []byte) (int, error) { return e.o.write(e.o.errors, p) }
+
+// Write implements io.Writer. It never fails.
+func (o *output) Write(p []byte) (int, error) { return o.write(o.reader, p) }
+
+func (o *output) write(to *script.Writer, p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
 		return len(p), nil
 	}
-	return o.reader.Write(p)
+	return to.Write(p)
+}
+
+func (o *output) stdoutLine(level int, text string) {
+	o.line(wire.LogLine{Level: level, Text: text}, wire.StdoutLine)
+}
+
+func (o *output) stderrLine(level int, text string) {
+	o.line(wire.LogLine{Level: level, Text: text, Stream: cloud.StreamStderr}, wire.StderrLine)
 }
 
 // line adds one line. The caller holds mu.
-func (o *output) line(level int, text string) {
-	o.tail = append(append(o.tail, text...), '\n')
+func (o *output) line(l wire.LogLine, stream byte) {
+	o.tail = append(append(o.tail, l.Text...), '\n')
+	if len(o.streams) < cloud.MaxInlineResult { // an output with more lines is no short one
+		o.streams = append(o.streams, stream)
+	}
 	if n := len(o.tail); n > 4*cloud.MaxInlineResult {
 		o.tail = append(o.tail[:0], o.tail[n-cloud.MaxInlineResult:]...)
 	}
 	enc := json.NewEncoder(&o.chunk)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(wire.LogLine{At: time.Now().UTC(), Level: level, Text: text, Attempt: o.ref.Repeated()}); err != nil {
-		return // a text and two numbers always encode
+	l.At, l.Attempt = time.Now().UTC(), o.ref.Repeated()
+	if err := enc.Encode(l); err != nil {
+		return // texts and numbers always encode
 	}
 	switch {
 	case o.chunk.Len() >= chunkBytes:
@@ -112,8 +140,16 @@ func (o *output) close(r *wire.Result) (problem string) {
 	if err := o.reader.Close(); err != nil {
 		problem = err.Error()
 	}
+	if o.errors != nil {
+		if err := o.errors.Close(); err != nil {
+			problem = err.Error()
+		}
+	}
 	if o.sequence == 0 && o.dropped == 0 && len(o.tail) <= cloud.MaxInlineResult && o.reader.Bytes() <= cloud.MaxInlineResult {
 		o.chunk.Reset() // the result carries all of it
+		if bytes.IndexByte(o.streams, wire.StderrLine) >= 0 {
+			r.Streams = string(o.streams)
+		}
 	}
 	o.flush()
 	o.closed = true

@@ -249,8 +249,11 @@ func (a *app) actionOutput(ctx context.Context, c *client.Client, id string, fol
 		return err
 	}
 	if old := act.Imported; old != nil {
-		for line := range strings.Lines(old.Stdout + old.Stderr) {
+		for line := range strings.Lines(old.Stdout) {
 			fmt.Fprintln(a.Stdout, printable(line))
+		}
+		for line := range strings.Lines(old.Stderr) {
+			fmt.Fprintln(a.Stderr, printable(line))
 		}
 		return nil
 	}
@@ -281,7 +284,7 @@ func (a *app) actionOutput(ctx context.Context, c *client.Client, id string, fol
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(a.Stdout, printable(line.Text))
+		fmt.Fprintln(a.stream(line), printable(line.Text))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +65,8 @@ func (a *app) jobLogs() *cobra.Command {
 			if a.output == "json" || a.output == "yaml" {
 				err = a.printLine(line)
 			} else {
-				_, err = fmt.Fprintln(a.Stdout, a.safe(line.Text))
+				to := a.stream(line)
+				_, err = fmt.Fprintln(to, safe(to, line.Text))
 			}
 			if err != nil {
 				return err
@@ -76,9 +78,17 @@ func (a *app) jobLogs() *cobra.Command {
 	return cmd
 }
 
-// safe is what a node wrote, without what a terminal would obey.
-func (a *app) safe(text string) string {
-	if terminal(a.Stdout) {
+// stream is where a line goes that was written to a script's standard output or error.
+func (a *app) stream(line api.LogLine) io.Writer {
+	if line.Stream == "stderr" {
+		return a.Stderr
+	}
+	return a.Stdout
+}
+
+// safe is what a node wrote, without what a terminal would obey if w is one.
+func safe(w io.Writer, text string) string {
+	if terminal(w) {
 		return printable(text)
 	}
 	return text

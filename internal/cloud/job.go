@@ -32,6 +32,9 @@ var JobTransitions = Transitions[JobState]{
 // Final reports whether the state is terminal.
 func (s JobState) Final() bool { return len(JobTransitions[s]) == 0 }
 
+// StreamStderr marks the lines of a job's output that are standard error.
+const StreamStderr = "stderr"
+
 // Retention says how long a finished job is kept.
 type Retention string
 
@@ -116,6 +119,7 @@ type Job struct {
 	Result      json.RawMessage
 	Output      string // the last 4 KiB of output; the whole is in segments
 	OutputBytes int64  // bytes the job wrote
+	Streams     string // which lines of an output that is short are standard error: wire.Result.Streams
 	Segments    int64  // number of output segment blobs, of the attempt that has most
 	Stats       json.RawMessage
 	Error       string

@@ -256,9 +256,14 @@ func inlineLog(j *cloud.Job) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	attempt := wire.JobRef{Token: j.Token}.Repeated()
-	for line := range bytes.Lines([]byte(j.Output)) {
-		text := string(bytes.TrimRight(line, "\r\n"))
-		enc.Encode(wire.LogLine{At: j.FinishedAt.Time(), Level: 5, Text: text, Attempt: attempt}) // a bytes.Buffer does not fail
+	n := 0
+	for line := range strings.Lines(j.Output) {
+		l := wire.LogLine{At: j.FinishedAt.Time(), Level: 5, Text: strings.TrimRight(line, "\r\n"), Attempt: attempt}
+		if n < len(j.Streams) && j.Streams[n] == wire.StderrLine {
+			l.Stream = cloud.StreamStderr
+		}
+		enc.Encode(l) // a bytes.Buffer does not fail
+		n++
 	}
 	return b.Bytes()
 }

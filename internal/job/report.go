@@ -185,7 +185,7 @@ func (q *Queue) compare(tx *store.Tx, node cloud.NodeID, x *wire.Exchange) ([]wi
 func finishOf(node cloud.NodeID, r *wire.Result, now cloud.Time) store.Finish {
 	f := store.Finish{
 		JobRef: store.JobRef(r.JobRef), NodeID: node, State: r.State, ExitCode: r.ExitCode, OutputBytes: r.OutputBytes,
-		Output: Clean(r.Output, cloud.MaxInlineResult), Error: Clean(r.Error, 1024), Simulated: r.Simulated,
+		Output: Clean(r.Output, cloud.MaxInlineResult), Streams: Clean(r.Streams, cloud.MaxInlineResult), Error: Clean(r.Error, 1024), Simulated: r.Simulated,
 		StartedAt: r.StartedAt, FinishedAt: now,
 	}
 	if f.State == cloud.JobQueued || !slices.Contains(cloud.JobTransitions[cloud.JobRunning], f.State) {

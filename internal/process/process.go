@@ -107,29 +107,33 @@ type script struct {
 	run    *wire.ControlRun
 	runAs  string
 	stdout io.Writer
-	output io.Writer
+	stderr io.Writer
 	fetch  func(ctx context.Context, url, sha256 string) (string, error)
 }
 
 // Run does what the script does and returns its exit code. An error is one of the
 // node, or that ctx ended.
-func (b *Bundle) Run(ctx context.Context, run *wire.ControlRun, runAs string, stdout, output io.Writer,
+func (b *Bundle) Run(ctx context.Context, run *wire.ControlRun, runAs string, stdout, stderr io.Writer,
 	fetch func(ctx context.Context, url, sha256 string) (string, error),
 ) (int, error) {
-	s := &script{b, run, runAs, stdout, output, fetch}
+	s := &script{b, run, runAs, stdout, stderr, fetch}
 	code, err := s.do(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return 1, context.Cause(ctx)
 	case cloud.Is(err, cloud.Invalid), cloud.Is(err, cloud.Conflict), cloud.Is(err, cloud.NotFound), cloud.Is(err, cloud.Unavailable),
 		cloud.Is(err, cloud.TooLarge), cloud.Is(err, cloud.Denied):
-		s.say("%s", cloud.UserMessage(err))
+		s.complain("%s", cloud.UserMessage(err))
 		return 1, nil
 	}
 	return code, err
 }
 
-func (s *script) say(format string, args ...any) { fmt.Fprintf(s.output, format+"\n", args...) }
+// say tells how it goes on; only scripts that do not answer do.
+func (s *script) say(format string, args ...any) { fmt.Fprintf(s.stdout, format+"\n", args...) }
+
+// complain tells what is wrong.
+func (s *script) complain(format string, args ...any) { fmt.Fprintf(s.stderr, format+"\n", args...) }
 
 func (s *script) do(ctx context.Context) (int, error) {
 	switch s.run.Script {
@@ -246,12 +250,12 @@ func (s *script) ensure(ctx context.Context) (int, error) {
 			return 0, nil
 		}
 		if wait.Err() != nil {
-			s.say("not healthy after %s: %v", c.start, cloud.UserMessage(last))
+			s.complain("not healthy after %s: %v", c.start, cloud.UserMessage(last))
 			s.tellLog()
 			return 1, nil
 		}
 		if st, statusErr := s.cfg.Services.Status(s.id()); statusErr == nil && !st.Running && c.restart == sal.RestartNever {
-			s.say("%s", st.Ended)
+			s.complain("%s", st.Ended)
 			s.tellLog()
 			return 1, nil
 		}
@@ -343,7 +347,7 @@ func (s *script) port() (int, error) {
 	return 0, cloud.Errorf(cloud.Unavailable, "no port of %d to %d is free on this runner", firstPort, lastPort)
 }
 
-// tellLog writes the end of the deployment's log to the script's output.
+// tellLog writes the end of the log of a deployment that failed.
 func (s *script) tellLog() {
 	const bytes = 2 << 10
 	log, err := s.cfg.Services.Log(s.id(), bytes)
@@ -351,14 +355,14 @@ func (s *script) tellLog() {
 		_, log, _ = strings.Cut(log, "\n") // what is left of a line may be left of a secret
 	}
 	if err == nil && strings.TrimSpace(log) != "" {
-		s.say("the end of its log:\n%s", strings.TrimSpace(log))
+		s.complain("the end of its log:\n%s", strings.TrimSpace(log))
 	}
 }
 
 func (s *script) archiveCheck() (int, error) {
 	st, err := s.cfg.Services.Status(s.id())
 	if err == nil && st.Running {
-		s.say("it still runs")
+		s.complain("it still runs")
 		return 1, nil
 	}
 	return 0, nil
@@ -373,17 +377,17 @@ func (s *script) check(ctx context.Context) (int, error) {
 	n, _ := noteOf(st)
 	switch {
 	case !st.Wanted:
-		s.say("it is stopped")
+		s.complain("it is stopped")
 		return 1, nil
 	case !st.Running:
-		s.say("it does not run: %s", st.Ended)
+		s.complain("it does not run: %s", st.Ended)
 		return 1, nil
 	}
 	if err := s.healthy(ctx, n); err != nil {
 		return 1, err
 	}
 	if n.Version != s.version() {
-		s.say("it runs with another configuration than it should have")
+		s.complain("it runs with another configuration than it should have")
 		return 3, nil
 	}
 	return 0, nil

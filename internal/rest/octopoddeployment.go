@@ -244,25 +244,31 @@ func (c *octopodCall) log() error {
 		if err := c.control.JobLog(c.ctx, c.request, a.JobID, 0, false, &b); err != nil && !cloud.Is(err, cloud.NotFound) {
 			return err
 		}
-		out.Stdout.Text = plainLog(&b)
+		out.Stdout.Text, out.Stderr.Text = plainLog(&b)
 	}
 	return c.write(http.StatusOK, out)
 }
 
-// plainLog is the text of the lines of a job's output.
-func plainLog(b *bytes.Buffer) string {
-	var text strings.Builder
+// plainLog is the text of the lines of a job's output. What was kept before the two
+// were told apart is all standard output.
+func plainLog(b *bytes.Buffer) (stdout, stderr string) {
+	var out, errs strings.Builder
 	rd := bufio.NewReader(b)
 	for {
 		line, err := rd.ReadBytes('\n')
 		var l struct {
-			Text string `json:"text"`
+			Text   string `json:"text"`
+			Stream string `json:"stream"`
 		}
 		if json.Unmarshal(line, &l) == nil {
-			text.WriteString(l.Text + "\n")
+			to := &out
+			if l.Stream == cloud.StreamStderr {
+				to = &errs
+			}
+			to.WriteString(l.Text + "\n")
 		}
 		if err != nil {
-			return text.String()
+			return out.String(), errs.String()
 		}
 	}
 }

@@ -56,7 +56,7 @@ type Command struct {
 	Dir    string // "" for an empty private folder that is removed afterwards
 	Stdin  []byte
 	Output io.Writer // gets stdout and stderr; a writer that blocks holds the command back
-	Stdout io.Writer // gets stdout in Output's place, if it is not nil; never both at the same time
+	Stdout io.Writer // gets stdout in Output's place, if it is not nil; never both at the same time, what was written at one moment in any order
 	RunAs  string    // cloud.RunAsRoot, or the user id of a project
 	Limits Limits
 	// Show lists folders that a project's command sees, to read, although they lie

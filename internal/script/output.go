@@ -58,8 +58,7 @@ type Sink struct {
 type Writer struct {
 	sink  Sink
 	plain bool // lines mean nothing but themselves
-	bytes int64
-	full  bool // the cap is reached
+	size  *size
 
 	line    []byte // begun, not ended
 	more    bool   // the beginning of the line was passed on already
@@ -73,15 +72,25 @@ type Writer struct {
 	resultError string
 }
 
-// NewWriter returns a Writer that tells sink.
-func NewWriter(sink Sink) *Writer { return &Writer{sink: sink, level: LevelPlain} }
+// size is how much a job has written, to one Writer or to two.
+type size struct {
+	bytes int64
+	full  bool // the cap is reached
+}
 
-// NewPlainWriter returns a Writer that takes each line for text: the output of
-// programs that do not know of levels.
-func NewPlainWriter(sink Sink) *Writer { return &Writer{sink: sink, level: LevelPlain, plain: true} }
+// NewWriter returns a Writer that tells sink.
+func NewWriter(sink Sink) *Writer { return &Writer{sink: sink, size: &size{}, level: LevelPlain} }
+
+// NewPlainWriters returns Writers for standard output and standard error that take
+// each line for text: the output of programs that do not know of levels. Both are for
+// one goroutine, and what they get counts together.
+func NewPlainWriters(stdout, stderr Sink) (out, errs *Writer) {
+	both := &size{}
+	return &Writer{sink: stdout, size: both, level: LevelPlain, plain: true}, &Writer{sink: stderr, size: both, level: LevelPlain, plain: true}
+}
 
 // Bytes returns how many bytes were written, with those that were dropped.
-func (w *Writer) Bytes() int64 { return w.bytes }
+func (w *Writer) Bytes() int64 { return w.size.bytes }
 
 // Result returns the job's result, nil if it gave none. problem says why a
 // result that it tried to give was not taken; it is "" otherwise.
@@ -90,8 +99,8 @@ func (w *Writer) Result() (result json.RawMessage, problem string) { return w.re
 // Write takes output; it never fails.
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
-	room := max(cloud.MaxJobOutput-w.bytes, 0)
-	w.bytes += int64(n)
+	room := max(cloud.MaxJobOutput-w.size.bytes, 0)
+	w.size.bytes += int64(n)
 	over := int64(n) > room
 	if over {
 		p = p[:room]
@@ -106,8 +115,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 		w.endLine()
 		p = p[i+1:]
 	}
-	if over && !w.full {
-		w.full = true
+	if over && !w.size.full {
+		w.size.full = true
 		w.end()
 		w.sink.Line(LevelWarning, fmt.Sprintf("output over %d MiB is dropped", cloud.MaxJobOutput>>20))
 	}

@@ -3,6 +3,7 @@ package script
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -96,6 +97,41 @@ func TestWriterCaps(t *testing.T) {
 	}
 	if last != "output over 64 MiB is dropped" {
 		t.Errorf("the last line is %.80q", last)
+	}
+}
+
+// TestPlainWriters: each stream has lines of its own, and both have one cap.
+func TestPlainWriters(t *testing.T) {
+	var got heard
+	sink := func(name string) Sink {
+		return Sink{Line: func(level int, text string) { got = append(got, fmt.Sprintf("%s %d %.30s", name, level, text)) }}
+	}
+	out, errs := NewPlainWriters(sink("out"), sink("err"))
+	write := func(w *Writer, text string) {
+		t.Helper()
+		if n, err := w.Write([]byte(text)); n != len(text) || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+	}
+	write(out, "3::ha")
+	write(errs, "oh\xff\n")
+	write(out, "lf\n")
+	write(errs, "no end")
+	half := strings.Repeat(strings.Repeat("y", 1<<10-1)+"\n", cloud.MaxJobOutput>>11)
+	write(out, half)
+	got = got[:2]
+	write(errs, half)
+	write(out, half)
+	_, _ = out.Close(), errs.Close()
+	if want := (heard{"err 5 oh\uFFFD", "out 5 3::half"}); !slices.Equal(got[:2], want) {
+		t.Errorf("lines %q, want %q", got[:2], want)
+	}
+	warnings := slices.DeleteFunc(got, func(l string) bool { return !strings.Contains(l, "is dropped") })
+	if want := (heard{"err 7 output over 64 MiB is dropped"}); !slices.Equal(warnings, want) {
+		t.Errorf("warnings %q, want %q", warnings, want)
+	}
+	if want := int64(3*len(half) + len("3::half\noh\xff\nno end")); out.Bytes() != want || errs.Bytes() != want {
+		t.Errorf("Bytes() = %d and %d, want %d of both together", out.Bytes(), errs.Bytes(), want)
 	}
 }
 

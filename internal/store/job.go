@@ -13,7 +13,7 @@ var jobs = table[cloud.Job]{
 		"target_location", "queue", "priority", "key", "timeout_ms", "max_attempts", "attempt", "idempotent", "run_as",
 		"retention", "subject_kind", "subject_id", "operation_id", "step", "schedule_id", "created_by", "lane", "node_id",
 		"token", "cancel_asked", "exit_code", "result", "output", "output_bytes", "segments", "stats", "error", "simulated",
-		"created_at", "leased_at", "started_at", "finished_at", "project_id",
+		"created_at", "leased_at", "started_at", "finished_at", "project_id", "streams",
 	},
 	ptrs: func(v *cloud.Job) []any {
 		return []any{
@@ -27,7 +27,7 @@ var jobs = table[cloud.Job]{
 			&v.Output, &v.OutputBytes, &v.Segments,
 			rawJSON{&v.Stats},
 			&v.Error, &v.Simulated,
-			&v.CreatedAt, &v.LeasedAt, &v.StartedAt, &v.FinishedAt, &v.ProjectID,
+			&v.CreatedAt, &v.LeasedAt, &v.StartedAt, &v.FinishedAt, &v.ProjectID, &v.Streams,
 		}
 	},
 	filters: map[string]string{

@@ -90,7 +90,7 @@ func appendNewJob(args []any, j *cloud.Job) []any {
 		j.MaxAttempts, j.Attempt, j.Idempotent, j.RunAs, string(j.Retention), string(j.SubjectKind), j.SubjectID,
 		string(j.OperationID), j.Step, string(j.ScheduleID), j.CreatedBy, j.Lane, string(j.NodeID),
 		j.Token, false, int64(0), "", "", int64(0), int64(0), "", "", false,
-		int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0), string(j.ProjectID))
+		int64(j.CreatedAt), int64(j.LeasedAt), int64(0), int64(0), string(j.ProjectID), "")
 }
 
 // insertShape returns a row of VALUES in which the columns that are empty in all
@@ -200,6 +200,7 @@ type Finish struct {
 	Result      string
 	Output      string
 	OutputBytes int64
+	Streams     string
 	Stats       string
 	Error       string
 	Simulated   bool
@@ -214,7 +215,7 @@ type Finish struct {
 func finishLite(f *Finish) (string, []any) {
 	var set strings.Builder
 	set.WriteString("UPDATE jobs SET state = ?, finished_at = ?")
-	args := append(make([]any, 0, 13), string(f.State), int64(f.FinishedAt))
+	args := append(make([]any, 0, 14), string(f.State), int64(f.FinishedAt))
 	for _, c := range [...]struct {
 		set   string
 		value any
@@ -223,6 +224,7 @@ func finishLite(f *Finish) (string, []any) {
 		{", result = ?", f.Result},
 		{", output = ?", f.Output},
 		{", output_bytes = ?", f.OutputBytes},
+		{", streams = ?", f.Streams},
 		{", stats = ?", f.Stats},
 		{", error = ?", f.Error},
 		{", simulated = ?", f.Simulated},

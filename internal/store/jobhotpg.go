@@ -156,9 +156,9 @@ func (tx *Tx) ackPG(refs []JobRef, at cloud.Time) error {
 }
 
 var finishPG = &columnSet{[]string{
-	"id", "token", "node_id", "state", "exit_code", "result", "output", "output_bytes", "stats", "error", "simulated", "started_at", "finished_at",
+	"id", "token", "node_id", "state", "exit_code", "result", "output", "output_bytes", "streams", "stats", "error", "simulated", "started_at", "finished_at",
 }, `UPDATE jobs SET state = f.state, exit_code = f.exit_code, result = f.result, output = f.output,
-	output_bytes = f.output_bytes, stats = f.stats, error = f.error, simulated = f.simulated,
+	output_bytes = f.output_bytes, streams = f.streams, stats = f.stats, error = f.error, simulated = f.simulated,
 	started_at = CASE WHEN f.started_at > 0 THEN f.started_at ELSE jobs.started_at END, finished_at = f.finished_at
 	FROM %s AS f WHERE jobs.id = f.id AND jobs.token = f.token AND jobs.node_id = f.node_id AND jobs.state || '' IN ('leased', 'running')
 	RETURNING jobs.id, jobs.key, jobs.operation_id, jobs.subject_kind, jobs.state`}
@@ -168,7 +168,7 @@ func (tx *Tx) finishPG(list []Finish) ([]cloud.Job, error) {
 	for i := range list {
 		f := &list[i]
 		rows = append(rows, string(f.ID), f.Token, string(f.NodeID), string(f.State), f.ExitCode, f.Result, f.Output, f.OutputBytes,
-			f.Stats, f.Error, f.Simulated, int64(f.StartedAt), int64(f.FinishedAt))
+			f.Streams, f.Stats, f.Error, f.Simulated, int64(f.StartedAt), int64(f.FinishedAt))
 	}
 	done := make([]cloud.Job, 0, len(list))
 	query, args := finishPG.bind(tx.d, rows)

@@ -8,6 +8,7 @@
 //	1  (2026-11) exchange, join, renew, scripts, blobs, streams
 //	2  (2026-11) control scripts: the action control.run, bundles
 //	3  (2026-11) control.run: when the deployment was used last; how much its project may hold
+//	4  (2026-11) which lines of a job's output are standard error
 package wire
 
 import (
@@ -18,7 +19,7 @@ import (
 )
 
 // Version is the newest line of the history above.
-const Version = 3
+const Version = 4
 
 // The paths of the agents' listener.
 const (
@@ -78,11 +79,14 @@ type Result struct {
 	Result      json.RawMessage `json:"result,omitempty"` // at most cloud.MaxInlineResult, of a built-in action cloud.MaxActionResult
 	Output      string          `json:"output,omitempty"` // the last part, at most cloud.MaxInlineResult
 	OutputBytes int64           `json:"output_bytes,omitempty"`
-	Error       string          `json:"error,omitempty"`
-	StartedAt   cloud.Time      `json:"started_at,omitempty"`
-	FinishedAt  cloud.Time      `json:"finished_at,omitempty"`
-	Stats       []Stat          `json:"stats,omitempty"`
-	Simulated   bool            `json:"simulated,omitempty"`
+	// Streams has a letter for each line of Output, StdoutLine or StderrLine, if Output
+	// is all of the output, which is told apart, and has lines of standard error.
+	Streams    string     `json:"streams,omitempty"`
+	Error      string     `json:"error,omitempty"`
+	StartedAt  cloud.Time `json:"started_at,omitempty"`
+	FinishedAt cloud.Time `json:"finished_at,omitempty"`
+	Stats      []Stat     `json:"stats,omitempty"`
+	Simulated  bool       `json:"simulated,omitempty"`
 }
 
 // Stat is one statistics line of a job: key:value|g.
@@ -107,7 +111,15 @@ type LogLine struct {
 	Text  string    `json:"text"`
 	// Attempt is the number of the attempt that wrote it, from the second one on.
 	Attempt int64 `json:"attempt,omitempty"`
+	// Stream is cloud.StreamStderr for standard error, of jobs that tell it apart.
+	Stream string `json:"stream,omitempty"`
 }
+
+// The letters of Result.Streams.
+const (
+	StdoutLine = 'o'
+	StderrLine = 'e'
+)
 
 // Usage is what a machine moved in one run, from its start on: through its network
 // cards as the guest sees them, and from and to its disks.

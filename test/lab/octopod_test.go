@@ -116,7 +116,7 @@ func TestOctopodLives(t *testing.T) {
 	t.Parallel()
 	c, _ := newOctopod(t)
 	c.want("GET", "/deployments", "", 200, "[]")
-	c.want("POST", "/deployments", octopodBody("web", "check.exit=0"), 200, octopodSuccess)
+	c.want("POST", "/deployments", octopodBody("web", "check.exit=0", "create.stdout=made it", "create.stderr=but slowly"), 200, octopodSuccess)
 	c.until("web", notPending, running)
 	var list []struct {
 		Deployment struct {
@@ -132,7 +132,7 @@ func TestOctopodLives(t *testing.T) {
 	if len(list) != 1 || list[0].Deployment.Name != "web" || list[0].CreatedAt.IsZero() || list[0].UpdatedAt.Before(list[0].CreatedAt) ||
 		string(list[0].Metadata) != `[{"name":"app","link":"http://web.staging.example.com"}]` ||
 		string(list[0].Deployment.App) != `[["image.tag",{"tag":"ValueAdded","contents":"v1"}],["gone",{"tag":"ValueDeleted"}]]` ||
-		string(list[0].Deployment.Overrides) != `[["sim.check.exit",{"tag":"ValueAdded","contents":"0"}]]` {
+		string(list[0].Deployment.Overrides) != `[["sim.check.exit",{"tag":"ValueAdded","contents":"0"}],["sim.create.stdout",{"tag":"ValueAdded","contents":"made it"}],["sim.create.stderr",{"tag":"ValueAdded","contents":"but slowly"}]]` {
 		t.Errorf("the list is %+v", list)
 	}
 	c.want("GET", "/deployments/web/status", "", 200, `{"status":"Ok"}`)
@@ -185,7 +185,11 @@ func (c *octopodClient) logs() {
 		if l.Action != want || (l.ExitCode != 0) != failed || l.Duration.Time <= 0 || !bytes.Contains(l.App, []byte("image.tag")) {
 			c.t.Errorf("entry %d is %+v, want %s", i, l, want)
 		}
-		c.want("GET", fmt.Sprintf("/log/%d", l.ID), "", 200, `{"stdout":{"un_stdout":""},"stderr":{"un_stderr":""}}`)
+		said := `{"stdout":{"un_stdout":""},"stderr":{"un_stderr":""}}`
+		if want == "CreateAction" {
+			said = `{"stdout":{"un_stdout":"made it\n"},"stderr":{"un_stderr":"but slowly\n"}}`
+		}
+		c.want("GET", fmt.Sprintf("/log/%d", l.ID), "", 200, said)
 	}
 	for _, id := range []string{"7", "-1", "x"} {
 		c.want("GET", "/log/"+id, "", 400, `{"tag":"AppError","error_message":"Action not found"}`)
@@ -308,7 +312,7 @@ func TestOcto(t *testing.T) {
 		}
 		return out
 	}
-	ok("create", "-n", "web", "-t", "v1", "-e", "keep=1", "-o", "sim.create.stdout=made it")
+	ok("create", "-n", "web", "-t", "v1", "-e", "keep=1", "-o", "sim.create.stdout=made it", "-o", "sim.create.stderr=but slowly")
 	c.until("web", notPending, running)
 	ok("update", "-n", "web", "-e", "image.tag=v2")
 	c.until("web", notPending, running)
@@ -327,8 +331,12 @@ func TestOcto(t *testing.T) {
 		if a.Verb != cloud.VerbCreate {
 			continue
 		}
-		if out := ok("logs", "-a", fmt.Sprint(a.ID.Number()), "-l", "out"); out != "made it\n" {
-			t.Errorf("the output of create is %q", out)
+		for kind, want := range map[string]string{
+			"out": "made it\n", "err": "but slowly\n", "all": "\t\tstdout:\n\nmade it\n\n\t\tstderr:\n\nbut slowly\n\n",
+		} {
+			if out := ok("logs", "-a", fmt.Sprint(a.ID.Number()), "-l", kind); out != want {
+				t.Errorf("the output of create is %q by -l %s, want %q", out, kind, want)
+			}
 		}
 	}
 	ok("archive", "-n", "web")

@@ -23,7 +23,7 @@ type output struct {
 	err   error
 }
 
-func newOutput(null *os.File, to io.Writer) (*output, error) {
+func newOutput(null *os.File, to io.Writer, who account) (*output, error) {
 	o := &output{to: to, read: -1, write: int(null.Fd())}
 	if to == nil {
 		return o, nil
@@ -34,15 +34,24 @@ func newOutput(null *os.File, to io.Writer) (*output, error) {
 		return nil, cloud.Wrap(cloud.Unavailable, err, "the node cannot open a pipe for the command's output")
 	}
 	o.read, o.write = fds[0], fds[1]
+	if who.root {
+		return o, nil
+	}
+	// So that the command may open /dev/stderr, as scripts do.
+	if err := unix.Fchown(o.write, who.id, who.id); err != nil {
+		o.started()
+		o.close()
+		return nil, cloud.Wrap(cloud.Unavailable, err, "the node cannot give the command its output")
+	}
 	return o, nil
 }
 
 // outputs makes the command's outputs: of all, or of all but Command.Stdout.
-func outputs(null *os.File, cmd sal.Command) (out, answer *output, err error) {
-	if out, err = newOutput(null, cmd.Output); err != nil {
+func outputs(null *os.File, cmd sal.Command, who account) (out, answer *output, err error) {
+	if out, err = newOutput(null, cmd.Output, who); err != nil {
 		return nil, nil, err
 	}
-	if answer, err = newOutput(null, cmd.Stdout); err != nil {
+	if answer, err = newOutput(null, cmd.Stdout, who); err != nil {
 		out.started()
 		out.close()
 		return nil, nil, err

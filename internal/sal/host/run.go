@@ -99,7 +99,7 @@ func (r *run) run(ctx context.Context, p *Processes, s *start) (exit sal.Exit, e
 	if err != nil {
 		return exit, err
 	}
-	out, answer, err := outputs(p.null, s.cmd)
+	out, answer, err := outputs(p.null, s.cmd, s.who)
 	if err != nil {
 		closeInput(p.null, stdin)
 		return exit, err
@@ -217,12 +217,14 @@ func (r *run) follow(out, answer *output) (status unix.WaitStatus) {
 		}
 		poll(-1, out, answer, int(pause.Milliseconds()))
 	}
-	out.drain()
 	answer.drain()
+	out.drain()
 	return status
 }
 
-// poll waits for the end of the process or for output, which it copies once.
+// poll waits for the end of the process or for output, which it copies once. Of
+// outputs that are apart, nothing tells which was written first: what went wrong is
+// mostly said after what was done.
 func poll(pidfd int, out, answer *output, milliseconds int) (ended bool) {
 	fds := [3]unix.PollFd{
 		{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(out.read), Events: unix.POLLIN}, {Fd: int32(answer.read), Events: unix.POLLIN},
@@ -230,11 +232,11 @@ func poll(pidfd int, out, answer *output, milliseconds int) (ended bool) {
 	if _, err := unix.Poll(fds[:], milliseconds); err != nil {
 		return false // interrupted: the caller comes again
 	}
-	if fds[1].Revents != 0 {
-		out.copy()
-	}
 	if fds[2].Revents != 0 {
 		answer.copy()
+	}
+	if fds[1].Revents != 0 {
+		out.copy()
 	}
 	return fds[0].Revents != 0
 }

@@ -47,6 +47,7 @@ func Processes(t *testing.T, newEnv func(t *testing.T) ProcessesEnv) {
 		{"signals", true, (*processes).signals},
 		{"no such program", true, (*processes).noProgram},
 		{"output order", true, (*processes).outputOrder},
+		{"order of two outputs", true, (*processes).outputsOrder},
 		{"back-pressure", true, (*processes).backPressure},
 		{"environment", true, (*processes).environment},
 		{"private folder", true, (*processes).privateFolder},

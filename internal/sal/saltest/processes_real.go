@@ -1,8 +1,10 @@
 package saltest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"atoll/internal/cloud"
@@ -42,6 +44,32 @@ func (p *processes) outputOrder() {
 	_, out := p.sh("", "i=0; while [ $i -lt 200 ]; do echo out; echo err >&2; i=$((i+1)); done")
 	if out != want.String() {
 		p.Errorf("stdout and stderr are out of order: %.200q", out)
+	}
+}
+
+// told is a writer that keeps what comes in a list that it shares, and makes a file for it.
+type told struct {
+	name, dir string
+	list      *[]string
+}
+
+func (w told) Write(b []byte) (int, error) {
+	*w.list = append(*w.list, w.name+" "+string(b))
+	return len(b), os.WriteFile(fmt.Sprintf("%s/%d", w.dir, len(*w.list)), nil, 0o600)
+}
+
+// outputsOrder: what is written to two outputs comes at once, and one after the other.
+func (p *processes) outputsOrder() {
+	var list []string
+	dir := p.TempDir()
+	exit, err := p.env.Processes.Run(p.Context(), p.named(sal.Command{
+		Argv: []string{"sh", "-c", `await() { until [ -e "$DIR/$1" ]; do sleep 0.01; done; }
+			echo one; await 1; echo two >&2; await 2; echo three; await 3; printf four >&2; await 4; echo five`},
+		Env:    []string{"DIR=" + dir, "PATH=" + sal.SearchPath},
+		Stdout: told{"out", dir, &list}, Output: told{"err", dir, &list},
+	}))
+	if want := []string{"out one\n", "err two\n", "out three\n", "err four", "out five\n"}; err != nil || exit.Code != 0 || !slices.Equal(list, want) {
+		p.Errorf("%+v, %v: %q, want %q", exit, err, list, want)
 	}
 }
 

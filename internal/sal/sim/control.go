@@ -32,6 +32,7 @@ func controlScript(name string) (cloud.ControlScript, bool) {
 //	sim.SCRIPT.sleep=20ms      how long it takes
 //	sim.SCRIPT.exit=1          its exit code
 //	sim.SCRIPT.stdout=TEXT     what it writes; of info, a link to the deployment if it is not given
+//	sim.SCRIPT.stderr=TEXT     what it writes to standard error, after that
 //
 // Scripts without the deployment's configuration among their arguments (init,
 // deployment_config, deployment_keys, notifications) always end well.
@@ -72,5 +73,8 @@ func (p processes) control(ctx context.Context, c *call, cmd sal.Command, s clou
 		return sal.Exit{Code: exitTerminated, Killed: true}
 	}
 	io.WriteString(cmd.Stdout, text) //nolint:errcheck // as with a real process, whose exit code does not know of its reader
+	if said, given := told[about+"stderr"]; given && cmd.Output != nil {
+		io.WriteString(cmd.Output, said+"\n") //nolint:errcheck // the same
+	}
 	return sal.Exit{Code: code}
 }

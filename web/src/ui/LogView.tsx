@@ -5,7 +5,7 @@ import { t } from '@/text'
 import { ErrorView } from './ErrorView'
 
 /** LogText is one line of an output and its number; level 5 is a plain line, 7 a warning, 8 and 9 are errors, and 10 and above no text for people. */
-type LogText = { n: number; at: string; level: number; text: string; attempt?: number }
+type LogText = { n: number; at: string; level: number; text: string; attempt?: number; stream?: 'stderr' }
 
 type Props = {
   lines: LogText[]
@@ -93,7 +93,8 @@ const Block = memo(
   ({ lines }: { lines: LogText[] }) => (
     <div className="atoll-log-block" style={{ containIntrinsicBlockSize: `auto ${lines.length * 1.5}em` }}>
       {lines.map((l) => (
-        <div key={l.n} className={look(l.level)} title={at(l.at)}>
+        <div key={l.n} className={look(l)} title={l.stream ? t.log.stderrAt(at(l.at)) : at(l.at)}>
+          {l.stream && <span className="pf-v6-screen-reader">{t.log.stderr} </span>}
           {l.text || ' '}
         </div>
       ))}
@@ -102,7 +103,8 @@ const Block = memo(
   (a, b) => a.lines[0] === b.lines[0] && a.lines.length === b.lines.length,
 )
 
-function look(level: number): string | undefined {
+function look({ level, stream }: LogText): string | undefined {
   if (level >= 8) return 'atoll-log-error'
-  return level === 7 ? 'atoll-log-warning' : undefined
+  if (level === 7) return 'atoll-log-warning'
+  return stream && 'atoll-log-stderr'
 }

@@ -198,6 +198,8 @@ export const frame = {
     follow: 'Follow',
     download: 'Download',
     dropped: (n: number) => `… ${n} earlier lines are left out; the download has all.`,
+    stderr: 'standard error:',
+    stderrAt: (when: string) => `${when}, standard error`,
     waiting: 'No output yet',
     nothing: 'It wrote nothing',
   },
