@@ -265,16 +265,16 @@ func TestLogs(t *testing.T) {
 		if r.URL.Query().Get("follow") != "true" {
 			t.Errorf("query %q", r.URL.RawQuery)
 		}
-		fmt.Fprint(w, `{"at":"2026-01-02T03:04:05Z","level":5,"text":"a"}`+"\n"+`{"at":1767323045000000,"level":5,"text":"b"}`+"\n")
+		fmt.Fprint(w, `{"at":"2026-01-02T03:04:05Z","level":5,"text":"a"}`+"\n"+`{"at":1767323045000000,"level":5,"text":"b","stream":"stderr"}`+"\n")
 	}})
 	var text string
 	for l, err := range c.Jobs().Logs(t.Context(), "j1", true) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text += l.Text + l.At.Format(" 15:04:05 ")
+		text += l.Text + l.Stream + l.At.Format(" 15:04:05 ")
 	}
-	if text != "a 03:04:05 b 03:04:05 " {
+	if text != "a 03:04:05 bstderr 03:04:05 " {
 		t.Errorf("lines %q", text)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,8 +41,8 @@ func TestLogKeepsTheOutputOfEachAttempt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// The third attempt has little output, which is in the row alone.
-		storetest.Exec(t, c.DB, fmt.Sprintf("UPDATE jobs SET state = 'succeeded', finished_at = 1000000, segments = 2, token = 3, attempt = 3, output = 'third a' WHERE id = '%s'", j.ID))
+		// The third attempt has little output, which is in the row alone; it is told apart.
+		storetest.Exec(t, c.DB, fmt.Sprintf("UPDATE jobs SET state = 'succeeded', finished_at = 1000000, segments = 2, token = 3, attempt = 3, output = 'third a\nthird b\n', streams = 'oe' WHERE id = '%s'", j.ID))
 
 		var all bytes.Buffer
 		if err := c.JobLog(t.Context(), operator, j.ID, 0, true, &all); err != nil {
@@ -53,9 +54,9 @@ func TestLogKeepsTheOutputOfEachAttempt(t *testing.T) {
 			if err := json.Unmarshal(line, &l); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
-			got = append(got, fmt.Sprint(l.Attempt, " ", l.Text))
+			got = append(got, strings.TrimSpace(fmt.Sprint(l.Attempt, " ", l.Text, " ", l.Stream)))
 		}
-		if want := "[0 first a 0 first b 0 first c 2 second a 3 third a]"; fmt.Sprint(got) != want {
+		if want := "[0 first a 0 first b 0 first c 2 second a 3 third a 3 third b stderr]"; fmt.Sprint(got) != want {
 			t.Errorf("log = %v, want %s", got, want)
 		}
 		for offset := 0; offset <= all.Len()+1; offset++ {
