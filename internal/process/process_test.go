@@ -138,7 +138,7 @@ func TestLogEndsAtLines(t *testing.T) {
 	var out strings.Builder
 	s := &script{
 		Bundle: &Bundle{cfg: Config{Services: &logServices{text: "token=hush-hush-hush\nlast " + strings.Repeat("x", 2<<10-12) + "\n"}}},
-		run:    &wire.ControlRun{Name: "app"}, runAs: "uid:1", stdout: io.Discard, output: &out,
+		run:    &wire.ControlRun{Name: "app"}, runAs: "uid:1", stdout: io.Discard, stderr: &out,
 	}
 	s.tellLog()
 	if strings.Contains(out.String(), "hush") || !strings.Contains(out.String(), "last x") {
