@@ -30,7 +30,8 @@ func TestSettings(t *testing.T) {
 	for _, url := range []string{"javascript:alert(1)", "//evil.test", "https://user:pw@evil.test", "data:text/html,x"} {
 		w.do(w.admin, "PUT", "/api/v1/settings", api.SettingsUpdate{Links: []api.PageLink{{Label: "x", URL: url}}}).problem(422, "invalid", "links")
 	}
-	a := w.do(w.admin, "PUT", "/api/v1/settings", `{"display_name":"Acme Cloud","accent":"#0F6FD1","notice":"Staff only.","links":[{"label":"Status","url":"https://status.example.com"}]}`)
+	a := w.do(w.admin, "PUT", "/api/v1/settings", `{"display_name":"Acme Cloud","accent":"#0F6FD1","notice":"Staff only.","links":[{"label":"Status","url":"https://status.example.com"}]}`,
+		"If-Match", w.get(w.admin, "/api/v1/settings").Header.Get("ETag"))
 	a.status(200)
 	w.get("", "/api/v1/branding").read(&b)
 	if b.DisplayName != "Acme Cloud" || b.Accent != "#0f6fd1" || b.Notice != "Staff only." || len(b.Links) != 1 {
@@ -40,7 +41,7 @@ func TestSettings(t *testing.T) {
 	var s api.Settings
 	a = w.get(operator, "/api/v1/settings")
 	a.read(&s)
-	if s.SecondFactor != "none" || s.Version != 1 || a.Header.Get("ETag") != `"1"` {
+	if s.SecondFactor != "none" || s.Version != 2 || a.Header.Get("ETag") != `"2"` {
 		t.Errorf("settings: %+v", s)
 	}
 	w.do(operator, "PUT", "/api/v1/settings", `{}`).problem(403, "denied", "")

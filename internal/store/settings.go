@@ -34,7 +34,7 @@ func (tx *Tx) LockSettings() (*cloud.Settings, error) {
 }
 
 func settingsOf(text string) (*cloud.Settings, error) {
-	v := &cloud.Settings{SecondFactor: cloud.SecondFactorNone}
+	v := &cloud.Settings{SecondFactor: cloud.SecondFactorNone, Meta: cloud.Meta{Version: 1}} // so that the first change too can name what it changes
 	if text == "" {
 		return v, nil
 	}
