@@ -76,7 +76,7 @@ func (w *world) search(ctx context.Context, f *figures) error {
 	for range rounds {
 		for _, word := range words {
 			o := searching(word)
-			o.Limit, o.Sort = 100, "-status_at"
+			o.Limit = 100
 			began := time.Now()
 			if _, err := w.c.Deployments().List(ctx, o); err != nil {
 				return err
@@ -88,9 +88,10 @@ func (w *world) search(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// searching is the list of the project's deployments in which the word is found.
+// searching is the list of the deployments in which the word is found, the
+// best first.
 func searching(word string) client.ListOptions {
-	return client.ListOptions{Filter: []string{"search~" + word}}
+	return client.ListOptions{In: map[string]string{"search": word}}
 }
 
 // apps is how many deployments are made that are processes.
