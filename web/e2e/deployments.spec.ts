@@ -113,6 +113,26 @@ test('a deployment is made, opened, changed, archived, restored and deleted', as
   await expect(page.getByText('There is nothing here')).toBeVisible({ timeout: 40_000 })
 })
 
+test('the output of a script tells standard error apart', async ({ page, api }) => {
+  const { account } = await api.account()
+  const p = await simulated(api, account)
+  const d = await deployment(api, p, {
+    deployment: [
+      { key: 'sim.create.stdout', value: 'made it' },
+      { key: 'sim.create.stderr', value: 'but slowly' },
+    ],
+  })
+  await page.goto(`/deployments/${d.id}`)
+  await page.getByRole('tab', { name: 'History' }).click()
+  const created = page.getByRole('grid', { name: 'History' }).getByRole('row').filter({ hasText: 'Created' })
+  await created.getByRole('button', { name: 'Details' }).click()
+  const log = page.getByRole('log', { name: 'Output of create' })
+  await expect(log.getByText('made it')).toHaveText('made it')
+  await expect(log.getByText('but slowly')).toHaveText('standard error: but slowly')
+  await expect(log.getByText('but slowly')).toHaveClass('atoll-log-stderr')
+  await accessible(page)
+})
+
 test('a configuration that the project refuses shows what its check says', async ({ page, api }) => {
   const { account } = await api.account()
   const p = await project(api, account)
