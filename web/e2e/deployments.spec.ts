@@ -235,13 +235,13 @@ test('what a search found is marked, wherever it is', async ({ page, api }) => {
   const { account } = await api.account()
   const p = await simulated(api, account)
   const d = await deployment(api, p, {
-    comment: `asked for by the colleagues of the fruit department, for oranges`,
+    comment: 'asked for by the colleagues of the fruit department, for oranges',
     labels: { fruit: 'orange' },
     application: [
       { key: 'a', value: '1' },
       { key: 'b', value: '2' },
-      { key: 'c', value: '3' },
-      { key: 'orange.tag', value: `a long value, at whose end is an orange` },
+      { key: 'note', value: 'a long value, at whose end is an orange' },
+      { key: 'orange.tag', value: '3' },
     ],
   })
   await deployment(api, p, { comment: 'apples' })

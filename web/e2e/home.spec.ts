@@ -62,5 +62,5 @@ test('ctrl-K finds pages by their titles, and what is in lists and on other page
   await expect(page).toHaveURL(`/machines/${m.id}/disks`)
   await find(laptop, /ssh-key/)
   await expect(page).toHaveURL('/ssh-keys')
-  await expect(page.getByRole('gridcell', { name: laptop })).toBeVisible() // in the account that it is of
+  await expect(page.getByRole('gridcell', { name: laptop, exact: true })).toBeVisible() // in the account that it is of
 })

@@ -120,7 +120,8 @@ export const testWith = (sim: number, prepare = async (_: Api, _own: Controller)
 
 /** findings are the serious and critical ones of axe; of the rules alone, if there are some. */
 export async function findings(page: Page, ...rules: string[]) {
-  const axe = new AxeBuilder({ page })
+  // No page has frames of other sites: axe needs no second page to put their findings together.
+  const axe = new AxeBuilder({ page }).setLegacyMode(true).options({ resultTypes: ['violations'] })
   const found = await (rules.length ? axe.withRules(rules) : axe).analyze()
   const serious = found.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical')
   return serious.map((v) => `${v.id}: ${v.nodes.map((x) => x.target.join(' ')).join(', ')}`)
