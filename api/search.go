@@ -1,7 +1,7 @@
 package api
 
-// Found is an object that a search found.
-type Found struct {
+// SearchHit is an object that a search found.
+type SearchHit struct {
 	Kind       string `json:"kind" doc:"As in events: machine, cloudspace, service-account, …" example:"machine"`
 	ID         string `json:"id"`
 	Name       string `json:"name,omitempty" doc:"Empty for kinds without one; of a page its slug."`
@@ -17,6 +17,6 @@ type Found struct {
 // SearchResult is what a search found: by id, then names and titles that begin with
 // the text, then those that have it anywhere.
 type SearchResult struct {
-	Items []Found `json:"items" nullable:"false"`
-	More  bool    `json:"more" doc:"There is more of some kind than limit: type more of the name, or narrow it with kind."`
+	Items []SearchHit `json:"items" nullable:"false"`
+	More  bool        `json:"more" doc:"There is more of some kind than limit: type more of the name, or narrow it with kind."`
 }

@@ -9,17 +9,17 @@ import (
 	"atoll/client"
 )
 
-var foundColumns = []column[api.Found]{
-	{"KIND", func(f *api.Found) string { return f.Kind }},
-	{"NAME", func(f *api.Found) string { return f.Name }},
-	{"TITLE", func(f *api.Found) string { return f.Title }},
-	{"STATE", func(f *api.Found) string { return f.State }},
-	{"ACCOUNT", func(f *api.Found) string { return f.Account }},
+var foundColumns = []column[api.SearchHit]{
+	{"KIND", func(f *api.SearchHit) string { return f.Kind }},
+	{"NAME", func(f *api.SearchHit) string { return f.Name }},
+	{"TITLE", func(f *api.SearchHit) string { return f.Title }},
+	{"STATE", func(f *api.SearchHit) string { return f.State }},
+	{"ACCOUNT", func(f *api.SearchHit) string { return f.Account }},
 	{"IN", foundParent},
-	{"ID", func(f *api.Found) string { return f.ID }},
+	{"ID", func(f *api.SearchHit) string { return f.ID }},
 }
 
-func foundParent(f *api.Found) string {
+func foundParent(f *api.SearchHit) string {
 	if f.Parent == "" {
 		return ""
 	}
@@ -37,7 +37,7 @@ func (a *app) searchCommand() *cobra.Command {
 		if r.More {
 			a.note("there is more: see --limit and --kind")
 		}
-		return printList(a, r.Items, foundColumns, func(f *api.Found) string { return f.ID })
+		return printList(a, r.Items, foundColumns, func(f *api.SearchHit) string { return f.ID })
 	})
 	a.common(cmd)
 	cmd.Flags().StringArrayVar(&kinds, "kind", nil, "only this kind, such as machine; repeatable")

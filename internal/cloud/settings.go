@@ -4,8 +4,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -60,13 +58,13 @@ var colour = regexp.MustCompile(`^#[0-9a-f]{6}$`)
 func (s *Settings) Validate() error {
 	const maxName, maxLinks, maxNotice = 60, 10, 2000
 	switch {
-	case !printable(s.DisplayName, maxName, ""):
+	case utf8.RuneCountInString(s.DisplayName) > maxName || !printable(s.DisplayName, ""):
 		return FieldErrorf("display_name", "must have at most %d characters, all printable", maxName)
 	case s.Accent != "" && !colour.MatchString(s.Accent):
 		return FieldErrorf("accent", "%q is no colour such as #0f6fd1", clip(s.Accent))
 	case len(s.Links) > maxLinks:
 		return FieldErrorf("links", "are %d; at most %d are shown", len(s.Links), maxLinks)
-	case !printable(s.Notice, maxNotice, "\n\t"):
+	case utf8.RuneCountInString(s.Notice) > maxNotice || !printable(s.Notice, "\n\t"):
 		return FieldErrorf("notice", "must have at most %d characters, all printable", maxNotice)
 	case !slices.Contains(SecondFactorRules, s.SecondFactor):
 		return FieldErrorf("second_factor", "%q is none of %v", s.SecondFactor, SecondFactorRules)
@@ -81,7 +79,7 @@ func (s *Settings) Validate() error {
 
 func (l PageLink) validate() error {
 	const maxLabel, maxURL = 60, 2000
-	if l.Label == "" || !printable(l.Label, maxLabel, "") {
+	if l.Label == "" || utf8.RuneCountInString(l.Label) > maxLabel || !printable(l.Label, "") {
 		return FieldErrorf("links", "the label %q must have 1 to %d characters, all printable", clip(l.Label), maxLabel)
 	}
 	u, err := url.Parse(l.URL)
@@ -89,13 +87,6 @@ func (l PageLink) validate() error {
 		return FieldErrorf("links", "%q is no address of a page such as https://status.example.com", clip(l.URL))
 	}
 	return nil
-}
-
-// printable reports whether the text has at most n characters, which can be
-// printed or are among those of also.
-func printable(text string, n int, also string) bool {
-	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= n &&
-		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) && !strings.ContainsRune(also, r) })
 }
 
 // WantsSecondFactor reports whether the user must have a second factor.

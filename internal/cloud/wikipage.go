@@ -3,7 +3,6 @@ package cloud
 import (
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -83,7 +82,7 @@ func (p *WikiPage) Validate() error {
 // Validate checks what a user may set.
 func (r *WikiRevision) Validate() error {
 	switch {
-	case len(r.Comment) > maxWikiComment || !oneLine(r.Comment):
+	case len(r.Comment) > maxWikiComment || !printable(r.Comment, ""):
 		return FieldErrorf("comment", "is one line of at most %d bytes", maxWikiComment)
 	case len(r.Body) > MaxWikiBody:
 		e := Errorf(TooLarge, "has %d bytes; a page has at most %d: make several of it and include them", len(r.Body), MaxWikiBody)
@@ -96,13 +95,8 @@ func (r *WikiRevision) Validate() error {
 }
 
 func validateTitle(title string) error {
-	if title == "" || len(title) > maxWikiTitle || !oneLine(title) {
+	if title == "" || len(title) > maxWikiTitle || !printable(title, "") {
 		return FieldErrorf("title", "is one line of 1 to %d bytes", maxWikiTitle)
 	}
 	return nil
-}
-
-// oneLine reports whether s is one line of text.
-func oneLine(s string) bool {
-	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }

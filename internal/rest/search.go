@@ -23,10 +23,10 @@ func (s *Server) search(ctx context.Context, r *control.Request, in *search) (*b
 	if err != nil {
 		return nil, err
 	}
-	out := api.SearchResult{Items: make([]api.Found, 0, len(list)), More: more}
+	out := api.SearchResult{Items: make([]api.SearchHit, 0, len(list)), More: more}
 	for i := range list {
 		f := &list[i]
-		out.Items = append(out.Items, api.Found{
+		out.Items = append(out.Items, api.SearchHit{
 			Kind: string(f.Kind), ID: f.ID, Name: f.Name, Title: f.Title, State: f.State, AccountID: string(f.AccountID), Account: f.Account,
 			ParentKind: string(f.ParentKind), ParentID: f.ParentID, Parent: f.Parent,
 		})
