@@ -21,5 +21,6 @@ type JoinTokenCreate struct {
 // JoinTokenCreated is a new join token with its secret, which is shown once.
 type JoinTokenCreated struct {
 	JoinToken
-	Secret string `json:"secret" doc:"What the agent gets; it is shown only now."`
+	Secret  string   `json:"secret" doc:"What the agent gets; it is shown only now."`
+	Servers []string `json:"servers" nullable:"false" doc:"Where agents reach the controllers, for 'atoll agent --server'." example:"https://ctrl-01:8443"`
 }

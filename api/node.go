@@ -21,18 +21,19 @@ type Node struct {
 
 // NodeFacts is what the agent reports of its host.
 type NodeFacts struct {
-	Hostname     string   `json:"hostname,omitempty"`
-	OS           string   `json:"os,omitempty"`
-	Kernel       string   `json:"kernel,omitempty"`
-	Architecture string   `json:"architecture,omitempty"`
-	CPUs         int      `json:"cpus,omitempty"`
-	CPUModel     string   `json:"cpu_model,omitempty"`
-	MemoryMiB    int64    `json:"memory_mib,omitempty"`
-	DiskMiB      int64    `json:"disk_mib,omitempty" doc:"Size of the file system that holds volumes."`
-	DiskFreeMiB  int64    `json:"disk_free_mib,omitempty"`
-	Addresses    []string `json:"addresses,omitempty"`
-	Accelerator  string   `json:"accelerator,omitempty" doc:"kvm, tcg or sim; empty while unknown."`
-	Missing      []string `json:"missing,omitempty" doc:"Programs that a role needs and that are not there."`
+	Hostname      string   `json:"hostname,omitempty"`
+	OS            string   `json:"os,omitempty"`
+	Kernel        string   `json:"kernel,omitempty"`
+	Architecture  string   `json:"architecture,omitempty"`
+	CPUs          int      `json:"cpus,omitempty"`
+	CPUModel      string   `json:"cpu_model,omitempty"`
+	MemoryMiB     int64    `json:"memory_mib,omitempty"`
+	DiskMiB       int64    `json:"disk_mib,omitempty" doc:"Size of the file system that holds volumes."`
+	DiskFreeMiB   int64    `json:"disk_free_mib,omitempty"`
+	Addresses     []string `json:"addresses,omitempty"`
+	PublicAddress string   `json:"public_address,omitempty" doc:"Where its public ports are reached, address or host name; set with the agent's --public-address."`
+	Accelerator   string   `json:"accelerator,omitempty" doc:"kvm, tcg or sim; empty while unknown."`
+	Missing       []string `json:"missing,omitempty" doc:"Programs that a role needs and that are not there."`
 }
 
 // NodeUpdate changes a node; what is left out stays.

@@ -7,6 +7,7 @@ type PortForward struct {
 	CloudspaceID string `json:"cloudspace_id"`
 	MachineID    string `json:"machine_id"`
 	NodeID       string `json:"node_id,omitempty" doc:"The gateway node that holds the public port."`
+	Address      string `json:"address,omitempty" doc:"Where the public port is reached, address or host name, as the gateway node tells it." example:"203.0.113.7"`
 	Protocol     string `json:"protocol" enum:"tcp,udp"`
 	PublicPort   int64  `json:"public_port" example:"2222"`
 	Port         int64  `json:"port" doc:"The machine's port." example:"22"`

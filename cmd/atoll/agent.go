@@ -43,6 +43,7 @@ func agentCommand() *cobra.Command {
 	f.StringVar(&cfg.name, "name", strings.ToLower(name), "name of the node, when it joins")
 	f.BoolVar(&noMachines, "no-machines", false, "offer no compute and no network role")
 	f.StringVar(&cfg.deployments, "deployments-listen", defaultDeployments, "address at which this node's deployments of the bundle builtin:process are reached, taken while there are any")
+	f.StringVar(&cfg.public, "public-address", "", "address or host name at which this node's public ports are reached (default: the address of its default route)")
 	f.Bool("debug", false, "log more")
 	return cmd
 }

@@ -29,6 +29,9 @@ type nodeConfig struct {
 	machines bool   // offer the compute and network roles
 	// deployments is the address at which deployments that are processes are reached.
 	deployments string
+	// public is where the public ports of port forwards are reached; "" for the
+	// address of the default route.
+	public string
 }
 
 // realNode is this host with its drivers.
@@ -42,6 +45,11 @@ type realNode struct {
 }
 
 func openNode(cfg nodeConfig, log *slog.Logger) (n *realNode, err error) {
+	if cfg.public != "" {
+		if err := cloud.ValidateHost("public-address", cfg.public); err != nil {
+			return nil, err
+		}
+	}
 	for _, dir := range []string{cfg.data, filepath.Join(cfg.data, "storage")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, err
@@ -55,7 +63,7 @@ func openNode(cfg nodeConfig, log *slog.Logger) (n *realNode, err error) {
 	if err != nil {
 		return nil, err
 	}
-	facts := &host.Host{Volumes: filepath.Join(cfg.data, "storage")}
+	facts := &host.Host{Volumes: filepath.Join(cfg.data, "storage"), Public: cfg.public}
 	n.sal = sal.Node{Host: facts, Processes: n.processes}
 	if err := n.openServices(cfg, log); err != nil {
 		return nil, err

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +39,7 @@ func upCommand() *cobra.Command {
 				return err
 			}
 			node.machines = !noMachines && !demo.wanted
+			node.public = cmp.Or(node.public, hostOf(cfg.Listen))
 			return up(cmd.Context(), cfg, sims, node, demo, newLog(cmd))
 		},
 	}
@@ -48,6 +51,7 @@ func upCommand() *cobra.Command {
 	f.StringVar(&cfg.TLS.Mode, "tls", "off", "how people's listener is protected: off (on 127.0.0.1 only) or self-signed")
 	f.StringSliceVar(&cfg.ImageURLAllow, "image-url-allow", nil, "let images be fetched from, and webhooks send to, a network `CIDR` that is not public; repeatable")
 	f.StringVar(&node.deployments, "deployments-listen", "127.0.0.1"+defaultDeployments, "address at which deployments of the bundle builtin:process are reached, taken while there are any")
+	f.StringVar(&node.public, "public-address", "", "address or host name at which the public ports of this node are reached (default: the host of --listen; of all addresses, that of the default route)")
 	f.IntVar(&sims, "sim", 0, "number of simulated nodes")
 	f.BoolVar(&noMachines, "no-machines", false, "the real agent offers no compute and no network role")
 	demo.flags(f)
@@ -113,6 +117,15 @@ func (c *controller) awaitNode(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// hostOf returns the host of an address to listen on, "" if it is any of this host's.
+func hostOf(listen string) string {
+	host, _, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err != nil || ip != nil && ip.IsUnspecified() {
+		return ""
+	}
+	return host
 }
 
 // quiet keeps a hundred simulated nodes from telling each of their steps.

@@ -91,7 +91,8 @@ func (a *app) joinTokenCommand() *cobra.Command {
 		if r.Object == nil {
 			return finish(ctx, a, c, joinTokens, words{}, change[api.JoinToken]{"", &client.Result[api.JoinToken]{Plan: r.Plan}})
 		}
-		return a.printSecret(r.Object, r.Object.ID, r.Object.Secret, "join token %s, for 'atoll agent --token-file'; it is shown only now:", r.Object.ID)
+		return a.printSecret(r.Object, r.Object.ID, r.Object.Secret, "join token %s, for 'atoll agent --server %s --token-file FILE'; it is shown only now:",
+			r.Object.ID, strings.Join(r.Object.Servers, ","))
 	})
 	f := create.Flags()
 	f.Int64Var(&in.Uses, "uses", 1, "how many nodes may join with it")

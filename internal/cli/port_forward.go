@@ -19,6 +19,7 @@ var portForwards = &kind[api.PortForward]{
 	columns: []column[api.PortForward]{
 		{"ID", func(p *api.PortForward) string { return p.ID }},
 		{"PROTOCOL", func(p *api.PortForward) string { return p.Protocol }},
+		{"ADDRESS", func(p *api.PortForward) string { return p.Address }},
 		{"PUBLIC PORT", func(p *api.PortForward) string { return num(p.PublicPort) }},
 		{"PORT", func(p *api.PortForward) string { return num(p.Port) }},
 		{"MACHINE", func(p *api.PortForward) string { return p.MachineID }},

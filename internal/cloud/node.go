@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -77,8 +78,11 @@ type NodeFacts struct {
 	DiskFreeMiB  int64    `json:"disk_free_mib"` // free on it at the time of the report
 	BootID       string   `json:"boot_id"`
 	Addresses    []string `json:"addresses"`
-	Accelerator  string   `json:"accelerator"` // kvm, tcg, sim; "" while unknown
-	Missing      []string `json:"missing"`     // programs that a role needs and that are not there
+	// PublicAddress is where what has a public port on the node is reached: an
+	// address or a host name.
+	PublicAddress string   `json:"public_address,omitempty"`
+	Accelerator   string   `json:"accelerator"` // kvm, tcg, sim; "" while unknown
+	Missing       []string `json:"missing"`     // programs that a role needs and that are not there
 }
 
 // Validate checks what an operator may set.
@@ -90,6 +94,31 @@ func (n *Node) Validate() error {
 		return FieldErrorf("cpu_overcommit", "must be 100 to 3200 percent, not %d", n.CPUOvercommit)
 	}
 	return ValidateRoles(n.Roles)
+}
+
+// PublicAddress is where the node's public ports are reached; "" if that is not
+// known. An agent of the previous version tells only the host's addresses. People
+// put it into commands: what an agent tells that is no address is not passed on.
+func (n *Node) PublicAddress() string {
+	at := n.Facts.PublicAddress
+	if at == "" && len(n.Facts.Addresses) > 0 {
+		at = n.Facts.Addresses[0]
+	}
+	if ValidateHost("public_address", at) != nil {
+		return ""
+	}
+	return at
+}
+
+// ValidateHost checks that the host is an IP address or a domain name.
+func ValidateHost(field, host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
+		return nil
+	}
+	if len(host) > 253 || !domainName.MatchString(host) {
+		return FieldErrorf(field, "%q is no address such as 192.0.2.1 or gw-1.example.com", clip(host))
+	}
+	return nil
 }
 
 // ValidateRoles checks that each role exists.

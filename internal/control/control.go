@@ -33,7 +33,7 @@ type Config struct {
 	Passwords *pki.Passwords
 	Log       *slog.Logger
 	PublicURL string // where people reach the controller; for links
-	Advertise string // host:port where other controllers reach it: its agents' listener
+	Advertise string // host:port where other controllers, and agents, reach it: its agents' listener
 	// ImageURLAllow are networks that users may have visited although they are not
 	// public: for images by URL, and webhooks.
 	ImageURLAllow []netip.Prefix

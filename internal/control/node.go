@@ -64,6 +64,32 @@ func (c *Control) CreateJoinToken(ctx context.Context, r *Request, in NewJoinTok
 	return text, t, err
 }
 
+// AgentServers returns where agents reach the controllers that live: what
+// `atoll agent --server` takes.
+func (c *Control) AgentServers(ctx context.Context) ([]string, error) {
+	at := []string{c.Advertise}
+	err := c.view(ctx, func(tx *store.Tx) error {
+		now, err := tx.Now()
+		if err != nil {
+			return err
+		}
+		live, err := tx.ControllerAddresses(now.Add(-c.Lease))
+		at = append(at, live...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(at)
+	out := []string{}
+	for _, hostPort := range slices.Compact(at) {
+		if hostPort != "" {
+			out = append(out, "https://"+hostPort)
+		}
+	}
+	return out, nil
+}
+
 // JoinToken returns the join token.
 func (c *Control) JoinToken(ctx context.Context, r *Request, id cloud.JoinTokenID) (*cloud.JoinToken, error) {
 	if err := r.allow(authz.Read, target{kind: cloud.KindJoinToken, name: string(id)}); err != nil {

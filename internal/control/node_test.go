@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"atoll/internal/cloud"
 	"atoll/internal/pki"
 	"atoll/internal/store"
+	"atoll/internal/store/storetest"
 	"atoll/internal/wire"
 )
 
@@ -94,6 +96,25 @@ func TestJoinTokens(t *testing.T) {
 		}
 		_, err = c.Join(ctx, joinRequest(t, text, "n3"), "192.0.2.3")
 		wantKind(t, "join with a deleted token", err, cloud.Unauthenticated)
+	})
+}
+
+func TestAgentServers(t *testing.T) {
+	t.Parallel()
+	eachCatalog(t, func(t *testing.T, c *Control) {
+		c.Advertise = "ctrl-01:8443"
+		inTx(t, c, func(tx *store.Tx) error {
+			return errors.Join(
+				tx.SeenController(c.ID, c.Advertise),
+				tx.SeenController("c2", "ctrl-02:8443"),
+				tx.SeenController("c3", "ctrl-03:8443"),
+			)
+		})
+		storetest.Exec(t, c.DB, "UPDATE controllers SET seen_at = 1 WHERE id = 'c3'") // it was killed
+		got, err := c.AgentServers(t.Context())
+		if want := []string{"https://ctrl-01:8443", "https://ctrl-02:8443"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("AgentServers() = %q, %v; want %q", got, err, want)
+		}
 	})
 }
 

@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"atoll/internal/authz"
 	"atoll/internal/cloud"
@@ -84,25 +86,66 @@ func (c *Control) CreatePortForward(ctx context.Context, r *Request, in NewPortF
 	return f, o, err
 }
 
+// ReachedPortForward is a port forward with the address at which it is reached:
+// tenants cannot read their gateway's node. It is "" if the node does not tell it.
+type ReachedPortForward struct {
+	cloud.PortForward
+	Address string
+}
+
 // PortForward returns the port forward if the caller may see it.
-func (c *Control) PortForward(ctx context.Context, r *Request, id cloud.PortForwardID) (*cloud.PortForward, error) {
-	var f *cloud.PortForward
-	err := c.view(ctx, func(tx *store.Tx) (err error) {
-		if f, err = tx.PortForward(id); err != nil {
+func (c *Control) PortForward(ctx context.Context, r *Request, id cloud.PortForwardID) (*ReachedPortForward, error) {
+	var out *ReachedPortForward
+	err := c.view(ctx, func(tx *store.Tx) error {
+		f, err := tx.PortForward(id)
+		if err != nil {
 			return err
 		}
-		return r.allow(authz.Read, portForwardTarget(f))
+		if err := r.allow(authz.Read, portForwardTarget(f)); err != nil {
+			return err
+		}
+		list, err := reached(tx, []cloud.PortForward{*f})
+		if err != nil {
+			return err
+		}
+		out = &list[0]
+		return nil
 	})
-	return f, err
+	return out, err
 }
 
 // PortForwards returns a page of the port forwards that the caller may see.
-func (c *Control) PortForwards(ctx context.Context, r *Request, q store.Query) (list []cloud.PortForward, next string, err error) {
+func (c *Control) PortForwards(ctx context.Context, r *Request, q store.Query) (list []ReachedPortForward, next string, err error) {
 	err = c.view(ctx, func(tx *store.Tx) error {
-		list, next, err = tx.PortForwards(r.query(cloud.KindPortForward, q))
+		rows, n, err := tx.PortForwards(r.query(cloud.KindPortForward, q))
+		if err != nil {
+			return err
+		}
+		next = n
+		list, err = reached(tx, rows)
 		return err
 	})
 	return list, next, err
+}
+
+// reached adds the addresses that the gateways' nodes told last.
+func reached(tx *store.Tx, rows []cloud.PortForward) ([]ReachedPortForward, error) {
+	at := map[cloud.NodeID]string{}
+	for i := range rows {
+		at[rows[i].NodeID] = ""
+	}
+	nodes, err := tx.NodesWith(slices.Collect(maps.Keys(at)))
+	if err != nil {
+		return nil, err
+	}
+	for i := range nodes {
+		at[nodes[i].ID] = nodes[i].PublicAddress()
+	}
+	out := make([]ReachedPortForward, 0, len(rows))
+	for _, f := range rows {
+		out = append(out, ReachedPortForward{f, at[f.NodeID]})
+	}
+	return out, nil
 }
 
 // DeletePortForward closes the public port.

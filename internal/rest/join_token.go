@@ -56,7 +56,11 @@ func (s *Server) joinTokenCreate(ctx context.Context, r *control.Request, in *jo
 	if err != nil {
 		return nil, err
 	}
-	return newObject("/join-tokens", t.ID, t.Meta, api.JoinTokenCreated{JoinToken: joinTokenView(t), Secret: secret}), nil
+	servers, err := s.control.AgentServers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newObject("/join-tokens", t.ID, t.Meta, api.JoinTokenCreated{JoinToken: joinTokenView(t), Secret: secret, Servers: servers}), nil
 }
 
 // JoinTokenIn names a join token in the path.

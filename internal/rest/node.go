@@ -16,7 +16,7 @@ func nodeView(n *cloud.Node) api.Node {
 		AgentVersion: n.AgentVersion, BootID: n.BootID, Meta: metaView(n.Meta),
 		Facts: api.NodeFacts{
 			Hostname: f.Hostname, OS: f.OS, Kernel: f.Kernel, Architecture: f.Architecture, CPUs: f.CPUs, CPUModel: f.CPUModel,
-			MemoryMiB: f.MemoryMiB, DiskMiB: f.DiskMiB, DiskFreeMiB: f.DiskFreeMiB, Addresses: f.Addresses, Accelerator: f.Accelerator, Missing: f.Missing,
+			MemoryMiB: f.MemoryMiB, DiskMiB: f.DiskMiB, DiskFreeMiB: f.DiskFreeMiB, Addresses: f.Addresses, PublicAddress: n.PublicAddress(), Accelerator: f.Accelerator, Missing: f.Missing,
 		},
 	}
 }

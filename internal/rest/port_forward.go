@@ -9,10 +9,10 @@ import (
 	"atoll/internal/control"
 )
 
-func portForwardView(f *cloud.PortForward) api.PortForward {
+func portForwardView(f *control.ReachedPortForward) api.PortForward {
 	return api.PortForward{
 		ID: string(f.ID), AccountID: string(f.AccountID), CloudspaceID: string(f.CloudspaceID), MachineID: string(f.MachineID),
-		NodeID: string(f.NodeID), Protocol: f.Protocol, PublicPort: f.PublicPort, Port: f.Port, State: string(f.State), Reason: f.Reason,
+		NodeID: string(f.NodeID), Address: f.Address, Protocol: f.Protocol, PublicPort: f.PublicPort, Port: f.Port, State: string(f.State), Reason: f.Reason,
 		OperationID: string(f.OperationID), Meta: metaView(f.Meta),
 	}
 }

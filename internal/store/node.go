@@ -49,6 +49,9 @@ func (tx *Tx) UpdateNode(v *cloud.Node) error { return nodes.update(tx, v) }
 // Nodes returns a page of nodes and the cursor of the next one.
 func (tx *Tx) Nodes(q Query) ([]cloud.Node, string, error) { return nodes.list(tx, q) }
 
+// NodesWith returns those nodes that have one of the ids, deleted ones too.
+func (tx *Tx) NodesWith(ids []cloud.NodeID) ([]cloud.Node, error) { return some(&nodes, tx, ids) }
+
 // NodeNamed returns the node by its name.
 func (tx *Tx) NodeNamed(name string) (*cloud.Node, error) {
 	return nodes.get(tx, name, "name = ? AND deleted_at = 0", name)

@@ -100,6 +100,19 @@ func (tx *Tx) ControllersSince(since cloud.Time) ([]cloud.ControllerID, error) {
 	return out, err
 }
 
+// ControllerAddresses returns where the controllers that were seen since the time
+// are reached by others and by agents.
+func (tx *Tx) ControllerAddresses(since cloud.Time) ([]string, error) {
+	var out []string
+	err := tx.query(func(scan func(...any) error) error {
+		var advertise string
+		err := scan(&advertise)
+		out = append(out, advertise)
+		return err
+	}, "SELECT advertise FROM controllers WHERE seen_at >= ?", since)
+	return out, err
+}
+
 // ForgetControllersBefore removes controllers that were not seen since the time.
 func (tx *Tx) ForgetControllersBefore(since cloud.Time) error {
 	_, err := tx.exec("DELETE FROM controllers WHERE seen_at < ?", since)

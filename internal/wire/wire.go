@@ -9,6 +9,7 @@
 //	2  (2026-11) control scripts: the action control.run, bundles
 //	3  (2026-11) control.run: when the deployment was used last; how much its project may hold
 //	4  (2026-11) which lines of a job's output are standard error
+//	5  (2026-11) facts: the address of the node's public ports
 package wire
 
 import (
@@ -19,7 +20,7 @@ import (
 )
 
 // Version is the newest line of the history above.
-const Version = 4
+const Version = 5
 
 // The paths of the agents' listener.
 const (

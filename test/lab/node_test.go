@@ -61,8 +61,8 @@ func TestFailedDeleteKeepsNoForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Ended(o.ID)
-	if f, err = l.Control.PortForward(t.Context(), l.Admin, f.ID); err != nil || f.State != cloud.PortForwardFailed {
-		t.Errorf("forward = %+v, %v; want it failed", f, err)
+	if got, err := l.Control.PortForward(t.Context(), l.Admin, f.ID); err != nil || got.State != cloud.PortForwardFailed {
+		t.Errorf("forward = %+v, %v; want it failed", got, err)
 	}
 	l.running(m, true) // nothing was removed
 	l.Sound()

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"atoll/internal/cloud"
@@ -76,8 +77,12 @@ func TestMachineLife(t *testing.T) {
 		}
 		f, o, err := l.Control.CreatePortForward(t.Context(), l.Admin, control.NewPortForward{Machine: l.ref("web-1"), PublicPort: 2222, Port: 22})
 		l.Done(o, err)
-		if f, err = l.Control.PortForward(t.Context(), l.Admin, f.ID); err != nil || f.State != cloud.PortForwardActive {
-			t.Fatalf("port forward = %+v, %v", f, err)
+		got, err := l.Control.PortForward(t.Context(), l.Admin, f.ID)
+		if err != nil || got.State != cloud.PortForwardActive {
+			t.Fatalf("port forward = %+v, %v", got, err)
+		}
+		if !strings.HasPrefix(got.Address, "198.18.") { // what simulated nodes tell
+			t.Errorf("the port forward is reached at %q, want its gateway's address", got.Address)
 		}
 		_, o, err = l.Control.StopMachine(t.Context(), l.Admin, l.ref("web-1"), control.StopOptions{})
 		l.Done(o, err)

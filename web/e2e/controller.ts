@@ -10,7 +10,8 @@ import { request } from '@playwright/test'
 /** password of the users that tests make */
 export const password = 'correct horse battery'
 
-const freePort = () =>
+/** freePort is a port of 127.0.0.1 that nobody has now. */
+export const freePort = () =>
   new Promise<number>((done, failed) => {
     const s = createServer()
     s.on('error', failed)
@@ -44,6 +45,8 @@ async function endProcesses(url: string, token: string) {
 /** Controller is one that runs, with the administrator's session. */
 export type Controller = {
   url: string
+  /** where agents reach it */
+  agents: string
   token: string
   data: string
   /** file with the administrator's cookies, for storageState */
@@ -110,7 +113,7 @@ export async function startController(session: string, sim = 20, config = ''): P
     if (!signedIn.ok()) throw new Error(await signedIn.text())
     await api.storageState({ path: session })
     await api.dispose()
-    return { url, token, data, session, restart, halt, resume, stop }
+    return { url, agents: `https://127.0.0.1:${agents}`, token, data, session, restart, halt, resume, stop }
   } catch (e) {
     await stop()
     throw e
@@ -120,6 +123,7 @@ export async function startController(session: string, sim = 20, config = ''): P
 export default async function start() {
   const c = await startController('test-results/admin.json')
   process.env.PORTAL_URL = c.url
+  process.env.PORTAL_AGENTS = c.agents
   process.env.PORTAL_TOKEN = c.token
   process.env.PORTAL_DATA = c.data
   return c.stop

@@ -90,7 +90,9 @@ test('a join token is shown once, with what to do with it', async ({ page }) => 
       .getByText(/^atoll-join/)
       .first(),
   ).toBeVisible()
-  await expect(page.getByRole('dialog').getByText(/atoll agent --server https:/)).toBeVisible()
+  const shown = page.getByRole('dialog')
+  await expect(shown.getByText(`atoll agent --server ${process.env.PORTAL_AGENTS} --token-file`)).toBeVisible()
+  await expect(shown.getByText('Atoll takes agents only from its own host')).toBeVisible()
   await page.getByRole('button', { name: 'Done' }).click()
   const row = page.getByRole('row').filter({ hasText: 'Compute' }).first()
   await expect(row).toBeVisible()

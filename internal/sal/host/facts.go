@@ -8,6 +8,7 @@ package host
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -30,6 +31,9 @@ const searchPath = sal.SearchPath
 type Host struct {
 	Volumes  string   // a folder on the file system that holds volumes
 	Programs []string // what the node's roles need; those not found become NodeFacts.Missing
+	// Public is where the host's public ports are reached, address or name; "" for
+	// the address of its default route.
+	Public string
 	// Accelerator tells the accelerator of machines; nil where there are none.
 	Accelerator func() string
 }
@@ -48,6 +52,7 @@ func (h *Host) Facts(_ context.Context) (cloud.NodeFacts, error) {
 		Missing:      []string{},
 	}
 	facts.CPUs, facts.CPUModel = cpus()
+	facts.PublicAddress = cmp.Or(h.Public, defaultAddress())
 	var fs unix.Statfs_t
 	if err := unix.Statfs(h.Volumes, &fs); err != nil {
 		return facts, cloud.Wrap(cloud.Unavailable, err, "the volume folder %s cannot be looked at", h.Volumes)
@@ -152,4 +157,16 @@ func addresses() []string {
 	}
 	slices.Sort(found)
 	return slices.Compact(found)
+}
+
+// defaultAddress returns the address from which the host goes out by its default
+// route, "" if it has none. Nothing is sent: the kernel only chooses the route.
+func defaultAddress() string {
+	for _, elsewhere := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} { // set aside for documentation
+		if c, err := net.Dial("udp", elsewhere); err == nil {
+			defer c.Close()
+			return c.LocalAddr().(*net.UDPAddr).IP.String()
+		}
+	}
+	return ""
 }

@@ -240,6 +240,14 @@ func TestFacts(t *testing.T) {
 	if !slices.Equal(f.Missing, []string{"no-such-program"}) {
 		t.Errorf("Missing = %q", f.Missing)
 	}
+	// This host may have no default route; what it tells then is an address of its own.
+	if a := f.PublicAddress; a != "" && !slices.Contains(f.Addresses, a) {
+		t.Errorf("PublicAddress = %q, want one of %q", a, f.Addresses)
+	}
+	h.Public = "gw-1.example.com"
+	if f, err = h.Facts(t.Context()); err != nil || f.PublicAddress != h.Public {
+		t.Errorf("PublicAddress = %q, %v; want what was set", f.PublicAddress, err)
+	}
 	h.Volumes = "/no/such/folder"
 	if _, err := h.Facts(t.Context()); !cloud.Is(err, cloud.Unavailable) {
 		t.Errorf("Facts() = %v, want kind unavailable", err)

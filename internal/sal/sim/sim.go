@@ -133,7 +133,7 @@ func (n *Node) facts() cloud.NodeFacts {
 		CPUs: s.CPUs, CPUModel: s.CPUModel, MemoryMiB: s.MemoryMiB,
 		DiskMiB: s.DiskMiB, DiskFreeMiB: s.DiskMiB - n.diskUsed(), BootID: n.bootID(),
 		// 198.18.0.0/15 is set aside for benchmarks (RFC 2544): nobody's address.
-		Addresses: []string{address(n.id)}, Accelerator: Accelerator, Missing: []string{},
+		Addresses: []string{address(n.id)}, PublicAddress: address(n.id), Accelerator: Accelerator, Missing: []string{},
 	}
 }
 

@@ -33,9 +33,9 @@ const bodyOf = (v: Values): Schemas['JoinTokenCreate'] => ({
 
 /** JoinTokenCreate makes a join token and shows it once, with what to do with it. */
 export function JoinTokenCreate({ onClose }: { onClose: () => void }) {
-  const [secret, setSecret] = useState('')
+  const [made, setMade] = useState<Schemas['JoinTokenCreated']>()
   const locations = useQuery(listQuery('/api/v1/locations', { limit: 1000 })).data?.items ?? []
-  if (secret) return <Shown secret={secret} onClose={onClose} />
+  if (made) return <Shown made={made} onClose={onClose} />
   return (
     <FormModal<Values>
       title={x.create}
@@ -58,7 +58,7 @@ export function JoinTokenCreate({ onClose }: { onClose: () => void }) {
       onSubmit={async (v, key) => {
         const params = { header: { 'Idempotency-Key': key } }
         const { data } = await client.POST('/api/v1/join-tokens', { params, body: bodyOf(v) })
-        setSecret(data?.secret ?? '')
+        setMade(data)
         return false
       }}
     >
@@ -98,25 +98,25 @@ function RolesField() {
 
 // The commands as they are typed on the new server. The token goes through a file, so
 // that it is not in the list of processes.
-const commands = (secret: string) =>
+const commands = ({ secret, servers }: Schemas['JoinTokenCreated']) =>
   `install -m 600 /dev/stdin /root/join-token <<'END'
 ${secret}
 END
-atoll agent --server https://${location.hostname}:8443 --token-file /root/join-token --data /var/lib/atoll-agent`
+atoll agent --server ${servers.join(',')} --token-file /root/join-token --data /var/lib/atoll-agent`
 
-function Shown({ secret, onClose }: { secret: string; onClose: () => void }) {
+const onLoopback = (url: string) => /^https:\/\/(localhost|127\.|\[::1\])/.test(url)
+
+function Shown({ made, onClose }: { made: Schemas['JoinTokenCreated']; onClose: () => void }) {
   return (
     <Modal isOpen variant="medium" onClose={onClose} aria-labelledby="join-title">
       <ModalHeader title={x.shown} labelId="join-title" />
       <ModalBody tabIndex={0} role="group" aria-labelledby="join-title">
         <Alert variant="warning" isInline isPlain title={x.shownAbout} />
         <Content component="h3">{x.secret}</Content>
-        <CodeCopy text={secret} label={x.secret} />
+        <CodeCopy text={made.secret} label={x.secret} />
         <Content component="h3">{x.command}</Content>
-        <CodeCopy text={commands(secret)} label={x.command} />
-        <Content component="p" className="atoll-small">
-          {x.server}
-        </Content>
+        <CodeCopy text={commands(made)} label={x.command} />
+        {made.servers.every(onLoopback) && <Alert variant="warning" isInline isPlain title={x.onlyHere} />}
       </ModalBody>
       <ModalFooter>
         <Button onClick={onClose}>{x.done}</Button>

@@ -59,6 +59,7 @@ export function Component() {
           [x.memory, f.memory_mib && mebibytes(f.memory_mib)],
           [x.disk, f.disk_mib && x.diskFree(mebibytes(f.disk_free_mib ?? 0), mebibytes(f.disk_mib))],
           [x.addresses, f.addresses?.join(', ') || undefined],
+          [x.publicAddress, f.public_address],
           [x.accelerator, f.accelerator || undefined],
           [x.missing, f.missing?.join(', ') || undefined],
           [x.id, <Copyable key="id" text={n.id} label={x.id} />],

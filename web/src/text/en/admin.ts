@@ -157,8 +157,8 @@ export const admin = {
     shownAbout: 'The token is shown only now. Put it into a file that only root reads, and start the agent with it.',
     secret: 'Join token',
     command: 'On the new server',
-    server:
-      'The address is that of this page with the port for agents, 8443 unless it was changed with --agent-listen.',
+    onlyHere:
+      'Atoll takes agents only from its own host. For other servers, start it with --agent-listen at an address of the network.',
     done: 'Done',
     deleting: 'No node can join with it any more; those that joined stay.',
     ended: 'ended',

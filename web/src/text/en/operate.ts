@@ -53,6 +53,7 @@ export const operate = {
     cpuModel: 'Processor',
     diskFree: (free: string, all: string) => `${free} free of ${all}`,
     addresses: 'Addresses',
+    publicAddress: 'Public ports reached at',
     accelerator: 'Virtualisation',
     missing: 'Missing programs',
     reason: 'Why',
