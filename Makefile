@@ -26,7 +26,7 @@ KUBE_MODULES = cmd/atoll-kube test/kube
 # The same flags for all that is done with them, so that those libraries are compiled once.
 KUBE_GO = CGO_ENABLED=0 GOFLAGS=-trimpath
 
-.PHONY: help demo demo-stop test test-kube test-portal bench-portal soak fuzz check gen bench build build-kube portal
+.PHONY: help demo demo-stop test test-kube test-portal test-demo bench-portal soak fuzz check gen bench build build-kube portal
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ PORTAL = web/dist/app/index.html.gz
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --loglevel=error
 
-$(PORTAL): web/node_modules/.package-lock.json api/openapi.json $(shell git ls-files web | grep -v -e '^web/e2e' -e '^web/bench' -e '\.go$$')
+$(PORTAL): web/node_modules/.package-lock.json api/openapi.json $(shell git ls-files web | grep -v -e '^web/e2e' -e '^web/bench' -e '^web/demo' -e '\.go$$')
 	cd web && npm run --silent build
 
 portal: $(PORTAL) ## build the portal, which the program embeds
@@ -54,12 +54,16 @@ test: ## install what is missing and run every test, with the race detector
 	go vet ./...
 	$(GOTEST) $(PKG)
 	$(if $(filter ./...,$(PKG)),test/fuzz.sh 10000x)
-	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-portal test-kube)
+	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-portal test-demo test-kube)
 
 test-portal: build ## test the portal in Chromium against a real controller: make test-portal FLAGS=e2e/machines.spec.ts
 	test/setup.sh test
 	go -C test/oidc build -o $(CURDIR)/bin/ .
 	cd web && npm run --silent test && npm run --silent e2e -- $(FLAGS)
+
+test-demo: build ## do in Chromium what a new user does after `make demo`, in a demo of its own that is removed afterwards
+	test/setup.sh test
+	cd web && npm run --silent demo -- $(FLAGS)
 
 test-kube: build-kube ## test the helm control scripts against a real Kubernetes, which is built the first time, in minutes
 	test/setup.sh test

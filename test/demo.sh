@@ -3,11 +3,12 @@
 # boots a real machine in a cloudspace, runs `uname -a` in it by ssh through a port forward, and
 # deploys two versions of the example application.
 # Running it again uses what runs. test/demo.sh stop removes all of it.
+# With other values of the ATOLL_DEMO_ variables below, it is another demo beside that one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 nodes_sim=100
-data=$PWD/atoll-data
+data=$(realpath -m "${ATOLL_DEMO_DATA:-atoll-data}")
 listen=${ATOLL_DEMO_LISTEN:-127.0.0.1:8080}
 agents=${ATOLL_DEMO_AGENT_LISTEN:-127.0.0.1:8443}
 deployments=${ATOLL_DEMO_DEPLOYMENTS_LISTEN:-127.0.0.1:8880}
@@ -236,7 +237,7 @@ esac
 # Machines and networks need root; the compiler, which comes first, does not.
 [[ $command == stop || ${ATOLL_DEMO_BUILT-} ]] || build
 if ((EUID != 0)); then
-	exec sudo env "PATH=$PATH" "HOME=$HOME" ATOLL_DEMO_BUILT=1 "ATOLL_DEMO_LISTEN=$listen" \
+	exec sudo env "PATH=$PATH" "HOME=$HOME" ATOLL_DEMO_BUILT=1 "ATOLL_DEMO_DATA=$data" "ATOLL_DEMO_LISTEN=$listen" \
 		"ATOLL_DEMO_AGENT_LISTEN=$agents" "ATOLL_DEMO_DEPLOYMENTS_LISTEN=$deployments" \
 		"ATOLL_DEMO_SSH_PORT=$ssh_port" "$PWD/test/demo.sh" "$@"
 fi
