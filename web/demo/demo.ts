@@ -1,21 +1,23 @@
 // Starts the demo of `make demo` for the tests, beside one that may run: on other ports
 // and with its own folder. It is removed after them, and nothing of it may be left.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { freePort } from '../e2e/controller'
 
+const script = resolve('../test/demo.sh')
+
 /** demo runs test/demo.sh, shows what it says, and answers that. */
 function demo(env: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
-  const script = spawn(resolve('../test/demo.sh'), args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const running = spawn(script, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
-  script.stdout.on('data', (text) => {
+  running.stdout.on('data', (text) => {
     said += text
     process.stdout.write(text)
   })
   return new Promise((done, failed) => {
-    script.on('error', failed)
-    script.on('close', (code, signal) =>
+    running.on('error', failed)
+    running.on('close', (code, signal) =>
       code === 0 ? done(said) : failed(new Error(`test/demo.sh ${args.join(' ')} ended with ${signal ?? code}`)),
     )
   })
@@ -33,15 +35,15 @@ export default async function start() {
     ATOLL_DEMO_DEPLOYMENTS_LISTEN: await address(),
     ATOLL_DEMO_SSH_PORT: String(await freePort()),
   }
-  const stop = async () => void (await demo(env, 'stop'))
-  try {
-    const link = /^Portal:\s+(\S+)$/m.exec(await demo(env))?.[1]
-    if (!link) throw new Error('the demo does not say how to sign in')
-    process.env.DEMO_LINK = link
-    process.env.PORTAL_URL = new URL(link).origin
-  } catch (e) {
-    await stop().catch(console.error)
-    throw e
+  // If it does not start, or Ctrl-C ends it meanwhile, there is no teardown.
+  let left = true
+  process.on('exit', () => left && spawnSync(script, ['stop'], { env, stdio: 'inherit' }))
+  const link = /^Portal:\s+(\S+)$/m.exec(await demo(env))?.[1]
+  if (!link) throw new Error('the demo does not say how to sign in')
+  process.env.DEMO_LINK = link
+  process.env.PORTAL_URL = new URL(link).origin
+  return async () => {
+    left = false
+    await demo(env, 'stop')
   }
-  return stop
 }
