@@ -47,7 +47,7 @@ func fillDeployments(tx *store.Tx, account cloud.AccountID, n int) error {
 	p := &cloud.Project{
 		ID: cloud.NewID[cloud.ProjectID](), AccountID: account, Name: "shop", BaseDomain: "example.test", Namespace: "shop", Role: cloud.RoleRunner,
 		ScriptTimeout: cloud.DefaultScriptTimeout, CheckTimeout: cloud.DefaultCheckTimeout,
-		StatusInterval: cloud.DefaultStatusInterval, StatusTimeout: cloud.DefaultStatusTimeout, UserID: cloud.FirstProjectUser + 1,
+		StatusInterval: cloud.DefaultStatusInterval, StatusTimeout: cloud.DefaultStatusTimeout, UserID: cloud.FirstProjectUser + 10000, // not that of the next project
 	}
 	if err := tx.CreateProject(p); err != nil {
 		return err

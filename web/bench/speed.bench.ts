@@ -74,7 +74,7 @@ async function openLists(page: Page, lines: Line[]) {
       await interactive(page, 'Locations', rows('Locations'))
       opened.push(await interactive(page, link, rows(grid)))
     }
-    for (let i = 0; i < Math.min(rounds, n / 100 - 1); i++) {
+    for (let i = 0; i < Math.min(rounds, n / 50 - 1); i++) {
       const unlike = await page
         .locator(rows(grid).selector)
         .first()

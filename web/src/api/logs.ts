@@ -64,8 +64,8 @@ export type Log = { lines: (LogLine & { n: number })[]; dropped: number; done: b
 
 /**
  * LogStore holds the output of one job for what shows it. It starts to read when
- * somebody watches and stops when nobody does; what comes in one frame of the screen
- * is told once, so that a flood of lines does not hold up the page.
+ * somebody watches and stops when nobody does; what comes in a tenth of a second is
+ * told at once, so that a flood of lines does not hold up the page.
  */
 export class LogStore {
   #log: Log = { lines: [], dropped: 0, done: false }
@@ -73,7 +73,7 @@ export class LogStore {
   #stop?: AbortController
   #fresh: Log['lines'] = []
   #read = 0
-  #frame = 0
+  #timer?: ReturnType<typeof setTimeout>
 
   constructor(
     private job: string,
@@ -112,11 +112,12 @@ export class LogStore {
 
   #take(lines: LogLine[]) {
     for (const l of lines) this.#fresh.push({ ...l, n: this.#read++ })
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#flush())
+    this.#timer ??= setTimeout(() => this.#flush(), 100)
   }
 
   #flush() {
-    this.#frame = 0
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     const all = this.#log.lines.concat(this.#fresh)
     this.#fresh = []
     const over = Math.max(0, all.length - maxLines)

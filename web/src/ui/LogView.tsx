@@ -1,5 +1,5 @@
 import { Button, Flex, FlexItem, Switch } from '@patternfly/react-core'
-import { memo, useLayoutEffect, useRef, useState } from 'react'
+import { memo, useDeferredValue, useLayoutEffect, useRef, useState } from 'react'
 import { at } from '@/format'
 import { t } from '@/text'
 import { ErrorView } from './ErrorView'
@@ -21,9 +21,10 @@ type Props = {
 }
 
 /** LogView shows the output of something that runs, or ran: the newest lines in sight while it is followed. */
-export function LogView({ lines, dropped, live, error, onRetry, onDownload, label }: Props) {
+export function LogView({ lines: newest, dropped, live, error, onRetry, onDownload, label }: Props) {
   const [follow, setFollow] = useState(true)
   const box = useRef<HTMLDivElement>(null)
+  const lines = useDeferredValue(newest) // thousands are drawn in pieces
   const shown = lines.filter((l) => l.level < 10)
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new line moves the view
   useLayoutEffect(() => {
@@ -58,6 +59,7 @@ export function LogView({ lines, dropped, live, error, onRetry, onDownload, labe
         className="atoll-log"
         ref={box}
         onScroll={onScroll}
+        onPointerOver={tellTime}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
         tabIndex={0}
         role="log"
@@ -93,7 +95,7 @@ const Block = memo(
   ({ lines }: { lines: LogText[] }) => (
     <div className="atoll-log-block" style={{ containIntrinsicBlockSize: `auto ${lines.length * 1.5}em` }}>
       {lines.map((l) => (
-        <div key={l.n} className={look(l)} title={l.stream ? t.log.stderrAt(at(l.at)) : at(l.at)}>
+        <div key={l.n} className={look(l)} data-at={l.at} data-stream={l.stream}>
           {l.stream && <span className="pf-v6-screen-reader">{t.log.stderr} </span>}
           {l.text || ' '}
         </div>
@@ -102,6 +104,14 @@ const Block = memo(
   ),
   (a, b) => a.lines[0] === b.lines[0] && a.lines.length === b.lines.length,
 )
+
+// When a line came, and on which stream, shows on pointing at it: nobody asks it of each
+// of thousands.
+function tellTime({ target }: { target: EventTarget }) {
+  const line = target as HTMLElement
+  const { at: time, stream } = line.dataset
+  if (time) line.title ||= stream ? t.log.stderrAt(at(time)) : at(time)
+}
 
 function look({ level, stream }: LogText): string | undefined {
   if (level >= 8) return 'atoll-log-error'

@@ -1,10 +1,11 @@
-import { Button, Label, LabelGroup } from '@patternfly/react-core'
+import { Button } from '@patternfly/react-core'
 import ExternalLinkAltIcon from '@patternfly/react-icons/dist/esm/icons/external-link-alt-icon'
 import { useState } from 'react'
 import type { Schemas } from '@/api/client'
 import { t } from '@/text'
 import { Marked } from '@/ui/Marked'
 import { StateLabel } from '@/ui/StateLabel'
+import { Tag } from '@/ui/Tag'
 
 type Deployment = Schemas['Deployment']
 
@@ -29,41 +30,39 @@ export function DeploymentState({ d, short }: { d: Deployment; short?: boolean }
   )
 }
 
+const linksAtFirst = 4
+
 /** Links are where a deployment is reached, each opening a tab of its own. */
 export function Links({ d }: { d: Deployment }) {
+  const [all, setAll] = useState(false)
   if (d.links.length === 0) return <>{t.none}</>
   return (
-    <LabelGroup numLabels={4} aria-label={t.deployments.links}>
-      {d.links.map((l) => {
-        const name = l.name || l.url
-        // Scripts write the links: only addresses of the web are followed.
-        return /^https?:\/\//i.test(l.url) ? (
-          <Label
-            key={l.name + l.url}
-            isCompact
-            color="teal"
-            icon={<ExternalLinkAltIcon />}
-            render={({ className, content }) => (
-              <a
-                className={className}
-                href={l.url}
-                target="_blank"
-                rel="noopener noreferrer"
-                aria-label={t.deployments.opens(name)}
-              >
-                {content}
-              </a>
-            )}
-          >
-            <bdi>{name}</bdi>
-          </Label>
-        ) : (
-          <Label key={l.name + l.url} isCompact title={l.url}>
-            <bdi>{name}</bdi>
-          </Label>
-        )
-      })}
-    </LabelGroup>
+    <>
+      <ul className="atoll-links" aria-label={t.deployments.links}>
+        {(all ? d.links : d.links.slice(0, linksAtFirst)).map((l) => {
+          const name = l.name || l.url
+          return (
+            <li key={l.name + l.url}>
+              {/* Scripts write the links: only addresses of the web are followed. */}
+              {/^https?:\/\//i.test(l.url) ? (
+                <Tag color="teal" icon={<ExternalLinkAltIcon />} href={l.url} label={t.deployments.opens(name)}>
+                  <bdi>{name}</bdi>
+                </Tag>
+              ) : (
+                <Tag title={l.url}>
+                  <bdi>{name}</bdi>
+                </Tag>
+              )}
+            </li>
+          )
+        })}
+      </ul>
+      {d.links.length > linksAtFirst && (
+        <Button variant="link" isInline className="atoll-small" onClick={() => setAll(!all)} aria-expanded={all}>
+          {all ? t.deployments.showFewer : t.deployments.showAll(d.links.length)}
+        </Button>
+      )}
+    </>
   )
 }
 

@@ -19,7 +19,7 @@ import { rolesOf } from './node'
 type Node = Schemas['Node']
 
 const x = t.nodes
-const options = { search: 'name', filters: ['state', 'role', 'location'], sort: 'name', limit: 100 } as const
+const options = { search: 'name', filters: ['state', 'role', 'location'], sort: 'name', limit: 50 } as const
 
 export const loader = listLoader('/api/v1/nodes', options)
 
