@@ -1,6 +1,7 @@
 import { MenuToggle, Select, SelectList, SelectOption } from '@patternfly/react-core'
-import { useRef, useState } from 'react'
+import { type RefObject, useRef, useState } from 'react'
 import { t } from '@/text'
+import { useOpening } from './opening'
 
 type Props = {
   label: string
@@ -22,27 +23,49 @@ export function FilterSelect({ label, value, options, onChange }: Props) {
         {shown ? `${label}: ${shown}` : t.list.all(label)}
       </MenuToggle>
       {open && (
-        <Select
-          isOpen
-          isScrollable
-          onOpenChange={setOpen}
-          selected={value}
-          onSelect={(_, v) => {
-            onChange(v as string)
+        <Choices
+          label={label}
+          value={value}
+          items={items}
+          toggle={toggle}
+          onChoose={(v) => {
+            onChange(v)
             setOpen(false)
           }}
-          toggle={{ toggleNode: null, toggleRef: toggle }}
-        >
-          <SelectList aria-label={label}>
-            <SelectOption value="">{t.list.all(label)}</SelectOption>
-            {items.map((o) => (
-              <SelectOption key={o.value} value={o.value}>
-                {o.label}
-              </SelectOption>
-            ))}
-          </SelectList>
-        </Select>
+          onClose={() => setOpen(false)}
+        />
       )}
     </>
+  )
+}
+
+type ChoicesProps = {
+  label: string
+  value: string
+  items: { value: string; label: string }[]
+  toggle: RefObject<HTMLButtonElement | null>
+  onChoose: (value: string) => void
+  onClose: () => void
+}
+
+function Choices({ label, value, items, toggle, onChoose, onClose }: ChoicesProps) {
+  return (
+    <Select
+      isOpen={useOpening()}
+      isScrollable
+      onOpenChange={(open) => open || onClose()}
+      selected={value}
+      onSelect={(_, v) => onChoose(v as string)}
+      toggle={{ toggleNode: null, toggleRef: toggle }}
+    >
+      <SelectList aria-label={label}>
+        <SelectOption value="">{t.list.all(label)}</SelectOption>
+        {items.map((o) => (
+          <SelectOption key={o.value} value={o.value}>
+            {o.label}
+          </SelectOption>
+        ))}
+      </SelectList>
+    </Select>
   )
 }

@@ -1,6 +1,7 @@
 import { Dropdown, DropdownItem, DropdownList, MenuToggle } from '@patternfly/react-core'
 import EllipsisVIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon'
-import { type ReactNode, useRef, useState } from 'react'
+import { type ReactNode, type RefObject, useRef, useState } from 'react'
+import { useOpening } from './opening'
 
 export type MenuAction = {
   label: string
@@ -26,30 +27,41 @@ export function Menu({ name, label, actions }: { name: string; label?: ReactNode
       >
         {label}
       </MenuToggle>
-      {/* A list has one in each row: what stands behind the button is made when it opens. */}
-      {open && (
-        <Dropdown
-          isOpen
-          onOpenChange={setOpen}
-          onSelect={() => setOpen(false)}
-          popperProps={{ position: 'right' }}
-          toggle={{ toggleNode: null, toggleRef: toggle }}
-        >
-          <DropdownList aria-label={name}>
-            {actions.map((a) => (
-              <DropdownItem
-                key={a.label}
-                isDanger={a.danger}
-                isAriaDisabled={a.blocked !== undefined}
-                description={a.blocked}
-                onClick={() => a.blocked === undefined && a.onClick()}
-              >
-                {a.label}
-              </DropdownItem>
-            ))}
-          </DropdownList>
-        </Dropdown>
-      )}
+      {open && <Actions name={name} actions={actions} toggle={toggle} onClose={() => setOpen(false)} />}
     </>
+  )
+}
+
+type ActionsProps = {
+  name: string
+  actions: MenuAction[]
+  toggle: RefObject<HTMLButtonElement | null>
+  onClose: () => void
+}
+
+// A list has a menu in each row: what stands behind the button is made when it opens.
+function Actions({ name, actions, toggle, onClose }: ActionsProps) {
+  return (
+    <Dropdown
+      isOpen={useOpening()}
+      onOpenChange={(open) => open || onClose()}
+      onSelect={onClose}
+      popperProps={{ position: 'right' }}
+      toggle={{ toggleNode: null, toggleRef: toggle }}
+    >
+      <DropdownList aria-label={name}>
+        {actions.map((a) => (
+          <DropdownItem
+            key={a.label}
+            isDanger={a.danger}
+            isAriaDisabled={a.blocked !== undefined}
+            description={a.blocked}
+            onClick={() => a.blocked === undefined && a.onClick()}
+          >
+            {a.label}
+          </DropdownItem>
+        ))}
+      </DropdownList>
+    </Dropdown>
   )
 }
