@@ -17,6 +17,13 @@ test('a cloudspace is created, shown as card and in the list, renamed and delete
   await accessible(page)
 
   await page.getByRole('button', { name: 'Actions' }).click()
+  // A menu is made when it opens: it must stand at its button.
+  const below = async () => {
+    const button = await page.getByRole('button', { name: 'Actions' }).boundingBox()
+    const menu = await page.getByRole('menu').boundingBox()
+    return (menu?.y ?? 0) - (button?.y ?? 0) - (button?.height ?? 0)
+  }
+  await expect.poll(async () => Math.abs(await below())).toBeLessThan(20)
   await page.getByRole('menuitem', { name: 'Rename' }).click()
   await page.getByRole('dialog').getByRole('textbox', { name: 'Name' }).fill('live')
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()

@@ -33,7 +33,7 @@ export class Api {
   async upload<T>(path: string, data: Buffer): Promise<T> {
     const answer = await this.request.post(`/api/v1${path}`, {
       data,
-      headers: { Authorization: `Bearer ${process.env.PORTAL_TOKEN}`, 'Content-Type': 'application/octet-stream' },
+      headers: { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/octet-stream' },
     })
     if (!answer.ok()) throw new Error(`POST ${path}: ${answer.status()} ${await answer.text()}`)
     return answer.json()
