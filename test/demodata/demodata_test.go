@@ -55,11 +55,11 @@ func up(t *testing.T, bin, data string) (url string, stop func()) {
 	return "", nil
 }
 
-// kinds are all that the demo data has objects of, but for what comes by itself: jobs
-// of schedules, and events.
+// kinds are all that the demo data has objects of, but for what comes by itself: events,
+// jobs of schedules, and operations that start the machines of the simulated nodes again.
 var kinds = []string{
 	"accounts", "users", "memberships", "ssh-keys", "cloudspaces", "machines", "disks", "port-forwards", "images", "nodes",
-	"projects", "bundles", "deployments", "actions", "scripts", "schedules", "spaces", "pages", "operations",
+	"projects", "bundles", "deployments", "actions", "scripts", "schedules", "spaces", "pages",
 }
 
 // there is what the installation has: the id and the name of each object, by kind.
