@@ -99,7 +99,8 @@ token() {
 }
 
 # have says whether list $1 (a noun of the CLI) has an object named $2.
-have() { "$atoll" "$1" list -o name | grep -qxF "$2"; }
+# It reads the list to its end, as all do here: who is written to must not go before (pipefail).
+have() { "$atoll" "$1" list -o name | grep -xF "$2" >/dev/null; }
 
 machine() {
 	local image size
@@ -111,13 +112,13 @@ machine() {
 	[[ -e $key ]] || ssh-keygen -q -t ed25519 -N '' -C atoll-demo -f "$key"
 	if have machine "$name"; then
 		say "Machine $name is there already"
-		"$atoll" machine show "$name" -o json | grep -Eq '"state": *"running"' || "$atoll" machine start "$name" --wait
+		"$atoll" machine show "$name" -o json | grep -E '"state": *"running"' >/dev/null || "$atoll" machine start "$name" --wait
 	else
 		say "Machine $name"
-		size=$("$atoll" size list -o name | head -n 1)
+		size=$("$atoll" size list --limit 1 -o name)
 		"$atoll" machine create "$name" --image mini --size "$size" --ssh-key "$key.pub" --wait
 	fi
-	"$atoll" port-forward list --machine "$name" -o json | grep -Eq "\"public_port\": *$ssh_port\b" ||
+	"$atoll" port-forward list --machine "$name" -o json | grep -E "\"public_port\": *$ssh_port\b" >/dev/null ||
 		"$atoll" port-forward create --machine "$name" --public-port "$ssh_port" --port 22 --protocol tcp --wait
 }
 
@@ -149,7 +150,7 @@ guest() {
 
 # portal says how to sign in: with a link that sets the password, until somebody has set one.
 portal() {
-	if "$atoll" user show admin -o json | grep -Eq '"has_password": *true'; then
+	if "$atoll" user show admin -o json | grep -E '"has_password": *true' >/dev/null; then
 		echo "$ATOLL_URL (user admin, with the password that you set)"
 	else
 		"$atoll" user setup-link admin -o json | sed -n 's/.*"setup_url": *"\([^"]*\)".*/\1/p'
