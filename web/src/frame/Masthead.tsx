@@ -26,13 +26,14 @@ import SunIcon from '@patternfly/react-icons/dist/esm/icons/sun-icon'
 import TasksIcon from '@patternfly/react-icons/dist/esm/icons/tasks-icon'
 import UserIcon from '@patternfly/react-icons/dist/esm/icons/user-icon'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { type RefObject, useRef, useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import { api, client } from '@/api/client'
 import { queries } from '@/api/queries'
 import { paths } from '@/paths'
 import { useMe } from '@/session'
 import { t } from '@/text'
+import { useOpening } from '@/ui/opening'
 import { ScopeSwitcher } from './ScopeSwitcher'
 import { runningTasks } from './tasks'
 import { setDark, useDark } from './theme'
@@ -102,10 +103,36 @@ export function Masthead({ onTasks, onSearch }: { onTasks: () => void; onSearch:
   )
 }
 
-function UserMenu({ links }: { links: { label: string; url: string }[] }) {
+type Links = { label: string; url: string }[]
+
+function UserMenu({ links }: { links: Links }) {
   const me = useMe()
-  const navigate = useNavigate()
   const [open, setOpen] = useState(false)
+  const toggle = useRef<HTMLButtonElement>(null)
+  return (
+    <>
+      <MenuToggle
+        ref={toggle}
+        isExpanded={open}
+        onClick={() => setOpen(!open)}
+        icon={<UserIcon />}
+        variant="plainText"
+        className="atoll-user"
+        aria-label={`${t.session.profile}: ${me.user.name}`}
+      >
+        <span className="atoll-who">{me.user.name}</span>
+      </MenuToggle>
+      {open && <UserActions links={links} toggle={toggle} onClose={() => setOpen(false)} />}
+    </>
+  )
+}
+
+type UserActionsProps = { links: Links; toggle: RefObject<HTMLButtonElement | null>; onClose: () => void }
+
+// Made when it opens: it goes to other pages, so that it is drawn with each change of page,
+// and PatternFly then asks for the page's style and has all of it computed.
+function UserActions({ links, toggle, onClose }: UserActionsProps) {
+  const navigate = useNavigate()
   const signOut = async () => {
     await client.POST('/api/v1/logout')
     queries.clear()
@@ -113,23 +140,11 @@ function UserMenu({ links }: { links: { label: string; url: string }[] }) {
   }
   return (
     <Dropdown
-      isOpen={open}
-      onOpenChange={setOpen}
-      onSelect={() => setOpen(false)}
+      isOpen={useOpening()}
+      onOpenChange={(open) => open || onClose()}
+      onSelect={onClose}
       popperProps={{ position: 'right' }}
-      toggle={(ref) => (
-        <MenuToggle
-          ref={ref}
-          isExpanded={open}
-          onClick={() => setOpen(!open)}
-          icon={<UserIcon />}
-          variant="plainText"
-          className="atoll-user"
-          aria-label={`${t.session.profile}: ${me.user.name}`}
-        >
-          <span className="atoll-who">{me.user.name}</span>
-        </MenuToggle>
-      )}
+      toggle={{ toggleNode: null, toggleRef: toggle }}
     >
       <DropdownList>
         <DropdownItem onClick={() => navigate(paths.profile)}>{t.session.profile}</DropdownItem>
