@@ -165,7 +165,7 @@ const scripts: Record<string, string> = {
   // In groups, and as many beside each other.
   app_overrides: 'seq -f "service.part%.0f.port,8080" 1000; seq -f "KEY_%.0f,value" 1000',
   ...Object.fromEntries(
-    'check config_check info deployment_overrides create update archive unarchive cleanup archive_check'
+    'check config_check info deployment_overrides deployment_keys app_keys create update archive unarchive cleanup archive_check'
       .split(' ')
       .map((name) => [name, 'exit 0']),
   ),

@@ -101,11 +101,14 @@ export const testWith = (sim: number, prepare = async (_: Api, _own: Controller)
     own: [
       async ({ playwright }, use, worker) => {
         const own = await startController(`test-results/own-${worker.workerIndex}.json`, sim)
-        const request = await playwright.request.newContext({ baseURL: own.url })
-        await prepare(new Api(request, own.token), own)
-        await request.dispose()
-        await use(own)
-        await own.stop()
+        try {
+          const request = await playwright.request.newContext({ baseURL: own.url })
+          await prepare(new Api(request, own.token), own)
+          await request.dispose()
+          await use(own)
+        } finally {
+          await own.stop()
+        }
       },
       { scope: 'worker', timeout: 300_000 },
     ],
