@@ -26,7 +26,7 @@ KUBE_MODULES = cmd/atoll-kube test/kube
 # The same flags for all that is done with them, so that those libraries are compiled once.
 KUBE_GO = CGO_ENABLED=0 GOFLAGS=-trimpath
 
-.PHONY: help demo demo-stop test test-kube test-portal test-demo bench-portal soak fuzz check gen bench build build-kube portal
+.PHONY: help demo demo-stop test test-kube test-portal test-demo screens bench-portal soak fuzz check gen bench build build-kube portal
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ test-portal: build ## test the portal in Chromium against a real controller: mak
 test-demo: build ## do in Chromium what a new user does after `make demo`, in a demo of its own that is removed afterwards
 	test/setup.sh test
 	cd web && npm run --silent demo -- $(FLAGS)
+
+screens: build ## write the pictures of docs/portal.md anew, in Chromium with demo data and a real machine
+	test/setup.sh test
+	cd web && export SCREENS=$(CURDIR)/docs/images && npm run --silent e2e -- e2e/screens.spec.ts && npm run --silent demo -- -g 'the link|the real machine'
 
 test-kube: build-kube ## test the helm control scripts against a real Kubernetes, which is built the first time, in minutes
 	test/setup.sh test

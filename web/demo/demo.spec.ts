@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Page } from '@playwright/test'
 import { freePort } from '../e2e/controller'
-import { expect, password, test } from '../e2e/test'
+import { expect, password, picture, test } from '../e2e/test'
 
 const nodes = 101 // this host and 100 simulated ones
 
@@ -52,6 +52,7 @@ test('the real machine runs: its console answers, and its screen shows something
   await expect(page.getByRole('status').filter({ hasText: 'Connected' })).toBeVisible()
   await page.keyboard.type('uname -a\n')
   await expect(page.locator('.xterm-rows')).toContainText(/Linux demo \d+\.\d+/)
+  await picture(page, 'console')
 
   await page.getByRole('link', { name: 'Screen' }).click()
   await expect(page.getByRole('status').filter({ hasText: 'Connected' })).toBeVisible()

@@ -62,9 +62,15 @@ export type Controller = {
 
 /**
  * startController starts a controller of its own. session is where the cookies go. It has
- * simulated nodes, or with lines of a configuration file none.
+ * simulated nodes, and more flags if they are given, or with lines of a configuration
+ * file none of both.
  */
-export async function startController(session: string, sim = 20, config = ''): Promise<Controller> {
+export async function startController(
+  session: string,
+  sim = 20,
+  config = '',
+  flags: string[] = [],
+): Promise<Controller> {
   const bin = resolve(process.env.ATOLL_BIN ?? '../bin/atoll')
   // Deployments that are processes do not see /tmp, and only root starts them.
   const data = mkdtempSync(join(process.getuid?.() === 0 ? '/var/lib' : tmpdir(), 'atoll-portal-'))
@@ -75,7 +81,7 @@ export async function startController(session: string, sim = 20, config = ''): P
   writeFileSync(file, `data: ${data}\nlisten: 127.0.0.1:${people}\nagent-listen: 127.0.0.1:${agents}\n${config}`)
   const up = ['up', '--data', data, '--sim', String(sim), '--no-machines', '--listen', `127.0.0.1:${people}`]
     .concat('--agent-listen', `127.0.0.1:${agents}`)
-    .concat('--deployments-listen', `127.0.0.1:${deployments}`)
+    .concat('--deployments-listen', `127.0.0.1:${deployments}`, ...flags)
   let controller: ChildProcess | undefined
   let token = ''
   const halt = async () => {

@@ -1,10 +1,17 @@
 // What all tests of the portal share: a page that fails on errors of scripts, calls
 // of the real API to prepare what a test needs, and the check for accessibility.
+import { join } from 'node:path'
 import AxeBuilder from '@axe-core/playwright'
 import { type APIRequestContext, test as base, expect, type Page } from '@playwright/test'
 import { type Controller, password, startController } from './controller'
 
 export { expect, password }
+
+/** picture writes what the page shows for people to look at: into web/screens, or the folder SCREENS. */
+export const picture = async (page: Page, name: string) => {
+  await page.waitForLoadState('networkidle')
+  await page.screenshot({ path: join(process.env.SCREENS ?? 'screens', `portal-${name}.png`) })
+}
 
 let n = 0
 
@@ -37,6 +44,12 @@ export class Api {
     })
     if (!answer.ok()) throw new Error(`POST ${path}: ${answer.status()} ${await answer.text()}`)
     return answer.json()
+  }
+
+  /** find is the first object of a list that passes the filter. */
+  async find(list: string, filter: string) {
+    const { items } = await this.call<{ items: { id: string }[] }>('GET', `${list}?filter=${filter}&limit=1`)
+    return items[0]?.id ?? ''
   }
 
   /** account is a new account with a cloudspace. */
@@ -95,12 +108,12 @@ export const test = base.extend<{ api: Api; signIn: (name: string) => Promise<vo
   },
 })
 
-/** testWith is a test with a controller of its own, for what would disturb other tests; sim is how many nodes it has. */
-export const testWith = (sim: number, prepare = async (_: Api, _own: Controller) => {}) =>
+/** testWith is a test with a controller of its own, for what would disturb other tests; sim is how many nodes it has, flags are more of `atoll up`. */
+export const testWith = (sim: number, prepare = async (_: Api, _own: Controller) => {}, ...flags: string[]) =>
   test.extend<object, { own: Controller }>({
     own: [
       async ({ playwright }, use, worker) => {
-        const own = await startController(`test-results/own-${worker.workerIndex}.json`, sim)
+        const own = await startController(`test-results/own-${worker.workerIndex}.json`, sim, '', flags)
         try {
           const request = await playwright.request.newContext({ baseURL: own.url })
           await prepare(new Api(request, own.token), own)
