@@ -96,7 +96,7 @@ func (r *WikiRevision) Validate() error {
 
 func validateTitle(title string) error {
 	if title == "" || len(title) > maxWikiTitle || !printable(title, "") {
-		return FieldErrorf("title", "is one line of 1 to %d bytes", maxWikiTitle)
+		return FieldErrorf("title", "is one line of 1 to %d bytes, without control characters and marks that turn the direction of text", maxWikiTitle)
 	}
 	return nil
 }

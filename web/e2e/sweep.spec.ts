@@ -25,6 +25,8 @@ type Objects = Record<string, string>
 
 const long = (prefix: string, most = 63) => unique(prefix).padEnd(most, '-and-so-on').replace(/-$/, 'x')
 const evil = `<img src=x onerror=alert(1)> "><script>alert(2)</script> \u202eאבגד ${'w'.repeat(90)}`
+// Names for people are refused with a mark that turns the direction of what follows.
+const title = evil.replace('\u202e', '').slice(0, 150)
 const lines = `${evil}\n`.repeat(5)
 
 const test = base.extend<{ dialogs: string[] }, { objects: Objects }>({
@@ -57,7 +59,7 @@ async function make(api: Api, worker: number): Promise<Objects> {
   const account = await post('/accounts', { name: long('a'), description: evil })
   const user = await post('/users', {
     name: long('u'),
-    full_name: evil.slice(0, 190),
+    full_name: title,
     email: `${'e'.repeat(60)}@example.com`,
   })
   await post('/memberships', { user: user.id, account: account.id, role: 'reader' })
@@ -96,7 +98,7 @@ async function ofTenants(api: Api, account: string): Promise<Objects> {
   const operation = await post('/port-forwards', { machine: m.id, ...forward })
   const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJw0b0zGmXVDlVIoVPN7TNR5SV9MJ4vRkAJ3CLHvKXGc'
   await post('/ssh-keys', { account, name: long('k'), public_key: key })
-  await post('/service-accounts', { account, name: long('b'), full_name: evil.slice(0, 190) })
+  await post('/service-accounts', { account, name: long('b'), full_name: title })
   const { items: images } = await api.call<{ items: Made[] }>('GET', '/images?limit=1&sort=-created_at')
   const image = images[0]?.id ?? ''
   await api.call('PATCH', `/images/${image}`, { name: long('i'), description: evil })
@@ -122,10 +124,10 @@ async function ofTeams(api: Api, account: string, worker: number): Promise<Objec
   })
   const url = `https://hooks.invalid/${'path/'.repeat(40)}`
   const webhook = await post('/webhooks', { account, name: long('h'), url })
-  const space = await post('/spaces', { account, name: long('x'), title: evil.slice(0, 150), description: evil })
+  const space = await post('/spaces', { account, name: long('x'), title, description: evil })
   const slug = `${'a'.repeat(60)}/${'b'.repeat(60)}`
   const table = `| ${'wide | '.repeat(30)}\n|${' --- |'.repeat(30)}\n| ${`${'x'.repeat(20)} | `.repeat(30)}\n`
-  const body = `# ${evil}\n\n${evil}\n\n${table}\n\`\`\`\n${lines}\n\`\`\`\n\n{{machines limit=3}}\n`
+  const body = `# ${title}\n\n${evil}\n\n${table}\n\`\`\`\n${lines}\n\`\`\`\n\n{{machines limit=3}}\n`
   await post('/pages', { space: space.id, slug, body })
   return { project: project.id, deployment: deployment.subject_id, webhook: webhook.id, space: space.id, '*': slug }
 }
