@@ -201,7 +201,7 @@ test('markup, long and right-to-left text in every value is text', async ({ page
     labels: { note: 'plain' },
     comment: evil,
   })
-  for (const path of ['/deployments', `/deployments/${d.id}`, `/deployments/${d.id}?tab=configuration`]) {
+  for (const path of [`/deployments?q=${d.name}`, `/deployments/${d.id}`, `/deployments/${d.id}?tab=configuration`]) {
     await page.goto(path)
     await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
     await expect(page.locator('main').getByText(d.name).first()).toBeVisible()
