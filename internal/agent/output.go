@@ -77,18 +77,22 @@ func (o *output) write(to *script.Writer, p []byte) (int, error) {
 }
 
 func (o *output) stdoutLine(level int, text string) {
-	o.line(wire.LogLine{Level: level, Text: text}, wire.StdoutLine)
+	o.line(wire.LogLine{Level: level, Text: text})
 }
 
 func (o *output) stderrLine(level int, text string) {
-	o.line(wire.LogLine{Level: level, Text: text, Stream: cloud.StreamStderr}, wire.StderrLine)
+	o.line(wire.LogLine{Level: level, Text: text, Stream: cloud.StreamStderr})
 }
 
 // line adds one line. The caller holds mu.
-func (o *output) line(l wire.LogLine, stream byte) {
+func (o *output) line(l wire.LogLine) {
 	o.tail = append(append(o.tail, l.Text...), '\n')
-	if len(o.streams) < cloud.MaxInlineResult { // an output with more lines is no short one
-		o.streams = append(o.streams, stream)
+	if o.errors != nil && len(o.streams) < cloud.MaxInlineResult { // an output with more lines is no short one
+		letter := byte(wire.StdoutLine)
+		if l.Stream == cloud.StreamStderr {
+			letter = wire.StderrLine
+		}
+		o.streams = append(o.streams, letter)
 	}
 	if n := len(o.tail); n > 4*cloud.MaxInlineResult {
 		o.tail = append(o.tail[:0], o.tail[n-cloud.MaxInlineResult:]...)
