@@ -2,10 +2,8 @@ import {
   Brand,
   Button,
   Divider,
-  Dropdown,
   DropdownGroup,
   DropdownItem,
-  DropdownList,
   MastheadBrand,
   MastheadContent,
   MastheadLogo,
@@ -33,7 +31,7 @@ import { queries } from '@/api/queries'
 import { paths } from '@/paths'
 import { useMe } from '@/session'
 import { t } from '@/text'
-import { useOpening } from '@/ui/opening'
+import { OpenMenu } from '@/ui/Menu'
 import { ScopeSwitcher } from './ScopeSwitcher'
 import { runningTasks } from './tasks'
 import { setDark, useDark } from './theme'
@@ -129,8 +127,7 @@ function UserMenu({ links }: { links: Links }) {
 
 type UserActionsProps = { links: Links; toggle: RefObject<HTMLButtonElement | null>; onClose: () => void }
 
-// Made when it opens: it goes to other pages, so that it is drawn with each change of page,
-// and PatternFly then asks for the page's style and has all of it computed.
+// It goes to other pages, so that it is drawn with each change of page while it is there.
 function UserActions({ links, toggle, onClose }: UserActionsProps) {
   const navigate = useNavigate()
   const signOut = async () => {
@@ -139,30 +136,22 @@ function UserActions({ links, toggle, onClose }: UserActionsProps) {
     navigate(paths.login)
   }
   return (
-    <Dropdown
-      isOpen={useOpening()}
-      onOpenChange={(open) => open || onClose()}
-      onSelect={onClose}
-      popperProps={{ position: 'right' }}
-      toggle={{ toggleNode: null, toggleRef: toggle }}
-    >
-      <DropdownList>
-        <DropdownItem onClick={() => navigate(paths.profile)}>{t.session.profile}</DropdownItem>
-        <DropdownItem to="/docs" target="_blank">
-          {t.nav.docs}
-        </DropdownItem>
-        {links.length > 0 && (
-          <DropdownGroup>
-            {links.map((l) => (
-              <DropdownItem key={l.url} to={l.url} target="_blank" rel="noreferrer">
-                {l.label}
-              </DropdownItem>
-            ))}
-          </DropdownGroup>
-        )}
-        <Divider />
-        <DropdownItem onClick={signOut}>{t.session.out}</DropdownItem>
-      </DropdownList>
-    </Dropdown>
+    <OpenMenu toggle={toggle} onClose={onClose}>
+      <DropdownItem onClick={() => navigate(paths.profile)}>{t.session.profile}</DropdownItem>
+      <DropdownItem to="/docs" target="_blank">
+        {t.nav.docs}
+      </DropdownItem>
+      {links.length > 0 && (
+        <DropdownGroup>
+          {links.map((l) => (
+            <DropdownItem key={l.url} to={l.url} target="_blank" rel="noreferrer">
+              {l.label}
+            </DropdownItem>
+          ))}
+        </DropdownGroup>
+      )}
+      <Divider />
+      <DropdownItem onClick={signOut}>{t.session.out}</DropdownItem>
+    </OpenMenu>
   )
 }

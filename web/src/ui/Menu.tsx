@@ -27,20 +27,38 @@ export function Menu({ name, label, actions }: { name: string; label?: ReactNode
       >
         {label}
       </MenuToggle>
-      {open && <Actions name={name} actions={actions} toggle={toggle} onClose={() => setOpen(false)} />}
+      {open && (
+        <OpenMenu toggle={toggle} onClose={() => setOpen(false)} label={name}>
+          {actions.map((a) => (
+            <DropdownItem
+              key={a.label}
+              isDanger={a.danger}
+              isAriaDisabled={a.blocked !== undefined}
+              description={a.blocked}
+              onClick={() => a.blocked === undefined && a.onClick()}
+            >
+              {a.label}
+            </DropdownItem>
+          ))}
+        </OpenMenu>
+      )}
     </>
   )
 }
 
-type ActionsProps = {
-  name: string
-  actions: MenuAction[]
+type OpenMenuProps = {
+  /** the button that it belongs to */
   toggle: RefObject<HTMLButtonElement | null>
   onClose: () => void
+  label?: string
+  children: ReactNode
 }
 
-// A list has a menu in each row: what stands behind the button is made when it opens.
-function Actions({ name, actions, toggle, onClose }: ActionsProps) {
+/**
+ * OpenMenu is what stands behind a menu's button, made when it opens: a list has a menu in each row, and PatternFly
+ * has the style of the whole page computed for each that is drawn again.
+ */
+export function OpenMenu({ toggle, onClose, label, children }: OpenMenuProps) {
   return (
     <Dropdown
       isOpen={useOpening()}
@@ -49,19 +67,7 @@ function Actions({ name, actions, toggle, onClose }: ActionsProps) {
       popperProps={{ position: 'right' }}
       toggle={{ toggleNode: null, toggleRef: toggle }}
     >
-      <DropdownList aria-label={name}>
-        {actions.map((a) => (
-          <DropdownItem
-            key={a.label}
-            isDanger={a.danger}
-            isAriaDisabled={a.blocked !== undefined}
-            description={a.blocked}
-            onClick={() => a.blocked === undefined && a.onClick()}
-          >
-            {a.label}
-          </DropdownItem>
-        ))}
-      </DropdownList>
+      <DropdownList aria-label={label}>{children}</DropdownList>
     </Dropdown>
   )
 }

@@ -4,19 +4,18 @@ import { useState } from 'react'
 import { Link } from 'react-router'
 import { client, type Schemas } from '@/api/client'
 import { readAgain } from '@/api/queries'
-import { toast } from '@/frame/toasts'
 import { listQuery, useList } from '@/lists'
 import { pathOf } from '@/paths'
 import { useMe } from '@/session'
 import { t } from '@/text'
 import { ConfirmDelete } from '@/ui/ConfirmDelete'
-import { type Column, DataTable } from '@/ui/DataTable'
+import { DataTable } from '@/ui/DataTable'
 import { Empty } from '@/ui/Empty'
 import { ErrorView } from '@/ui/ErrorView'
 import { Facts } from '@/ui/Facts'
 import { ListView } from '@/ui/ListView'
 import { Page } from '@/ui/Page'
-import { Time } from '@/ui/Time'
+import { sessionAction, sessionColumns, tokenColumns } from './credentials'
 import { PasswordForm } from './PasswordForm'
 import { SecondFactor } from './SecondFactor'
 import { TokenCreate } from './TokenCreate'
@@ -97,19 +96,8 @@ function Roles({ memberships }: { memberships: Schemas['MyMembership'][] }) {
   )
 }
 
-const sessionColumns: Column<Schemas['Session']>[] = [
-  { label: x.from, cell: (s) => s.address },
-  { label: x.browser, cell: (s) => s.user_agent, wide: true },
-  { label: x.since, cell: (s) => <Time value={s.created_at} /> },
-  { label: x.until, cell: (s) => <Time value={s.expires_at} />, wide: true },
-]
-
 function Sessions() {
   const query = useQuery(listQuery('/api/v1/sessions', { limit: 100 }))
-  const end = (s: Schemas['Session']) =>
-    client
-      .DELETE('/api/v1/sessions/{session}', { params: { path: { session: s.id } } })
-      .catch((e: Error) => toast('danger', t.error.title, { body: e.message }))
   if (query.error) return <ErrorView error={query.error} />
   return (
     <DataTable
@@ -118,25 +106,10 @@ function Sessions() {
       rows={query.data?.items ?? []}
       loading={query.isPending}
       rowKey={(s) => s.id}
-      actions={(s) =>
-        s.current ? (
-          x.thisOne
-        ) : (
-          <Button variant="link" isInline onClick={() => end(s)}>
-            {x.end}
-          </Button>
-        )
-      }
+      actions={sessionAction}
     />
   )
 }
-
-const tokenColumns: Column<Schemas['Token']>[] = [
-  { label: x.tokenName, cell: (k) => k.name },
-  { label: x.used, cell: (k) => <Time value={k.last_used_at} /> },
-  { label: x.until, cell: (k) => <Time value={k.expires_at} />, wide: true },
-  { label: x.tokenReadOnly, cell: (k) => (k.scope === 'read' ? t.yes : t.no), wide: true },
-]
 
 function Tokens() {
   const list = useList('/api/v1/tokens', { prefix: 'token-' })

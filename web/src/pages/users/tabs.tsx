@@ -3,19 +3,16 @@ import { Button, Title } from '@patternfly/react-core'
 import { useState } from 'react'
 import { client, type Schemas } from '@/api/client'
 import { Timeline } from '@/frame/Timeline'
-import { toast } from '@/frame/toasts'
 import { useList } from '@/lists'
+import { sessionAction, sessionColumns, tokenColumns } from '@/pages/profile/credentials'
 import { isAdmin, useMe } from '@/session'
 import { t } from '@/text'
 import { ConfirmDelete } from '@/ui/ConfirmDelete'
-import type { Column } from '@/ui/DataTable'
 import { Empty } from '@/ui/Empty'
 import { ListView } from '@/ui/ListView'
-import { Time } from '@/ui/Time'
 import { type User, useUser } from './user'
 
 const x = t.users
-const p = t.profile
 
 /** AccessTab are a user's sessions and tokens; the user's own, and for admins. */
 export function AccessTab() {
@@ -36,19 +33,8 @@ export function AccessTab() {
   )
 }
 
-const sessionColumns: Column<Schemas['Session']>[] = [
-  { label: p.from, cell: (s) => s.address },
-  { label: p.browser, cell: (s) => <bdi>{s.user_agent}</bdi>, wide: true },
-  { label: p.since, cell: (s) => <Time value={s.created_at} /> },
-  { label: p.until, cell: (s) => <Time value={s.expires_at} />, wide: true },
-]
-
 function Sessions({ u }: { u: User }) {
   const list = useList('/api/v1/sessions', { fixed: { user: u.id }, prefix: 'session-' })
-  const end = (s: Schemas['Session']) =>
-    void client
-      .DELETE('/api/v1/sessions/{session}', { params: { path: { session: s.id } } })
-      .catch((e: Error) => toast('danger', t.error.title, { body: e.message }))
   return (
     <ListView
       label={x.sessions}
@@ -56,25 +42,10 @@ function Sessions({ u }: { u: User }) {
       columns={sessionColumns}
       rowKey={(s) => s.id}
       empty={<p>{x.noSessions}</p>}
-      actions={(s) =>
-        s.current ? (
-          p.thisOne
-        ) : (
-          <Button variant="link" isInline onClick={() => end(s)}>
-            {p.end}
-          </Button>
-        )
-      }
+      actions={sessionAction}
     />
   )
 }
-
-const tokenColumns: Column<Schemas['Token']>[] = [
-  { label: p.tokenName, cell: (k) => <bdi>{k.name}</bdi> },
-  { label: p.used, cell: (k) => <Time value={k.last_used_at} /> },
-  { label: p.until, cell: (k) => <Time value={k.expires_at} />, wide: true },
-  { label: p.tokenReadOnly, cell: (k) => (k.scope === 'read' ? t.yes : t.no), wide: true },
-]
 
 function Tokens({ u }: { u: User }) {
   const list = useList('/api/v1/tokens', { fixed: { user: u.id }, prefix: 'token-' })
